@@ -1,0 +1,106 @@
+// Package wire is the layout of WireGuard's four messages (paper §5.4) and the few fields of inner IP packets that the
+// protocol looks at. It does no cryptography, keeps nothing, allocates nothing and has no error values: what the network
+// sent is either well-formed or named by a small enum.
+package wire
+
+import "encoding/binary"
+
+// Sizes in bytes. Handshake messages have exactly their size, a transport message at least TransportMinSize.
+const (
+	InitiationSize      = 148
+	ResponseSize        = 92
+	CookieReplySize     = 64
+	TransportHeaderSize = 16
+	TagSize             = 16
+	TransportMinSize    = TransportHeaderSize + TagSize // a keepalive (PAD-05)
+	MACSize             = 16
+)
+
+// Offsets of the two MACs that end an initiation and a response; each also is the length of what that MAC covers
+// (COOKIE-01, COOKIE-05).
+const (
+	InitiationMAC1Offset = InitiationSize - 2*MACSize
+	InitiationMAC2Offset = InitiationSize - MACSize
+	ResponseMAC1Offset   = ResponseSize - 2*MACSize
+	ResponseMAC2Offset   = ResponseSize - MACSize
+)
+
+// Type is the kind of a message: its first byte (MSG-01). Zero is no message.
+type Type uint8
+
+// The four messages.
+const (
+	TypeInvalid Type = iota
+	TypeInitiation
+	TypeResponse
+	TypeCookieReply
+	TypeTransport
+)
+
+// String returns the name that traces use.
+func (t Type) String() string {
+	if t > TypeTransport {
+		t = TypeInvalid
+	}
+	return [...]string{"invalid", "initiation", "response", "cookie-reply", "transport"}[t]
+}
+
+// Problem says why a datagram is no WireGuard message.
+type Problem uint8
+
+// The problems, in the order in which Classify looks for them.
+const (
+	OK          Problem = iota
+	TooShort            // no room for a type (MSG-13), or a transport message under its minimum (MSG-08)
+	BadType             // a type that does not exist (MSG-04)
+	BadReserved         // bytes 1 to 3 are not all zero (MSG-03)
+	BadLength           // a handshake message or cookie reply of another than its exact size (MSG-05, MSG-06, MSG-07)
+)
+
+// String returns the name that traces use.
+func (p Problem) String() string {
+	if p > BadLength {
+		return "unknown"
+	}
+	return [...]string{"ok", "too-short", "bad-type", "bad-reserved", "bad-length"}[p]
+}
+
+// Classify returns the type of the datagram b, or TypeInvalid and what is wrong with it. After OK the As functions and
+// the transport functions may be used on b without further checks.
+func Classify(b []byte) (Type, Problem) {
+	if len(b) < 4 {
+		return TypeInvalid, TooShort
+	}
+	word := binary.LittleEndian.Uint32(b)
+	t := Type(word)
+	if t == TypeInvalid || t > TypeTransport {
+		return TypeInvalid, BadType
+	}
+	if word != uint32(t) {
+		return TypeInvalid, BadReserved
+	}
+	if t == TypeTransport {
+		if len(b) < TransportMinSize {
+			return TypeInvalid, TooShort
+		}
+		return t, OK
+	}
+	if len(b) != [...]int{TypeInitiation: InitiationSize, TypeResponse: ResponseSize, TypeCookieReply: CookieReplySize}[t] {
+		return TypeInvalid, BadLength
+	}
+	return t, OK
+}
+
+// TransportReceiver returns the receiver index of the transport message b, which holds at least its header.
+func TransportReceiver(b []byte) uint32 { return binary.LittleEndian.Uint32(b[4:]) }
+
+// TransportCounter returns the counter of the transport message b, which holds at least its header.
+func TransportCounter(b []byte) uint64 { return binary.LittleEndian.Uint64(b[8:]) }
+
+// PutTransportHeader writes the 16 bytes before the ciphertext into b (MSG-02, MSG-10).
+func PutTransportHeader(b []byte, receiver uint32, counter uint64) {
+	_ = b[TransportHeaderSize-1]
+	binary.LittleEndian.PutUint32(b, uint32(TypeTransport))
+	binary.LittleEndian.PutUint32(b[4:], receiver)
+	binary.LittleEndian.PutUint64(b[8:], counter)
+}
