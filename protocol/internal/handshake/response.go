@@ -1,11 +1,11 @@
 package handshake
 
-import "encoding/binary"
+import "github.com/purewire/purewire/protocol/wire"
 
 // CreateResponse is the responder's half of §5.4.3 and §5.4.5, with s as [ConsumeInitiationTimestamp] left it. It
-// writes a response into msg, everything but the two MACs, which it leaves as they were; receiver echoes the
-// initiator's index (HS-07), sender is our own. psk is all zero if there is none, and mixed in even then
-// (CRYPTO-14). s is used up and wiped in any case; e is the caller's to wipe.
+// writes a response into msg, whose two MACs it leaves zero; receiver echoes the initiator's index (HS-07), sender
+// is our own. psk is all zero if there is none, and mixed in even then (CRYPTO-14). s is used up and wiped in any
+// case; e is the caller's to wipe.
 //
 // Errors: ErrLowOrder (CRYPTO-11). After an error msg must not be sent.
 func CreateResponse(msg *[92]byte, s *State, sender, receiver uint32, e *Ephemeral,
@@ -23,15 +23,15 @@ func CreateResponse(msg *[92]byte, s *State, sender, receiver uint32, e *Ephemer
 	defer clear(se[:])
 
 	// "msg.type := 2, msg.reserved := 0³, msg.sender := Iʳ, msg.receiver := Iᵢ"
-	binary.LittleEndian.PutUint32(msg[:], typeResponse)
-	binary.LittleEndian.PutUint32(msg[responseSender:], sender)
-	binary.LittleEndian.PutUint32(msg[responseReceiver:], receiver)
-	public := e.Public()
-	copy(msg[responseEphemeral:], public[:])
-	key := s.mixResponse(&public, &ee, &se, psk)
+	m := (*wire.Response)(msg)
+	m.Init()
+	m.SetSender(sender)
+	m.SetReceiver(receiver)
+	*m.Ephemeral() = e.Public()
+	key := s.mixResponse(m.Ephemeral(), &ee, &se, psk)
 	defer clear(key[:])
 	// msg.empty := Aead(κ, 0, ϵ, H)
-	if err = s.seal(msg[responseEmpty:responseMAC1], &key, nil); err != nil {
+	if err = s.seal(m.Empty(), &key, nil); err != nil {
 		return Keys{}, err
 	}
 	return s.split(), nil
@@ -44,21 +44,21 @@ func CreateResponse(msg *[92]byte, s *State, sender, receiver uint32, e *Ephemer
 // Errors: ErrLowOrder for the ephemeral (CRYPTO-11), ErrDecrypt, ErrIdentity.
 func ConsumeResponse(msg *[92]byte, s State, e *Ephemeral, dh DH, psk *[32]byte) (Keys, error) {
 	defer s.Wipe()
-	ephemeral := (*[32]byte)(msg[responseEphemeral:])
-	ee, err := e.dh(ephemeral)
+	m := (*wire.Response)(msg)
+	ee, err := e.dh(m.Ephemeral())
 	if err != nil {
 		return Keys{}, err
 	}
 	defer clear(ee[:])
-	se, err := staticDH(dh, ephemeral)
+	se, err := staticDH(dh, m.Ephemeral())
 	if err != nil {
 		return Keys{}, err
 	}
 	defer clear(se[:])
 
-	key := s.mixResponse(ephemeral, &ee, &se, psk)
+	key := s.mixResponse(m.Ephemeral(), &ee, &se, psk)
 	defer clear(key[:])
-	if err = s.open(nil, &key, msg[responseEmpty:responseMAC1]); err != nil {
+	if err = s.open(nil, &key, m.Empty()); err != nil {
 		return Keys{}, err
 	}
 	return s.split(), nil
@@ -67,7 +67,7 @@ func ConsumeResponse(msg *[92]byte, s State, e *Ephemeral, dh DH, psk *[32]byte)
 // mixResponse takes the state through §5.4.3 up to the key of the empty field; both sides do exactly the same.
 func (s *State) mixResponse(ephemeral, ee, se, psk *[32]byte) (key [32]byte) {
 	// C := Kdf₁(C, Eʳpub), H := Hash(H ‖ msg.ephemeral)
-	s.mixEphemeral(ephemeral[:])
+	s.mixEphemeral(ephemeral)
 	// C := Kdf₁(C, DH(Eʳpriv, Eᵢpub)), C := Kdf₁(C, DH(Eʳpriv, Sᵢpub))
 	kdf(&s.Chain, ee[:], &s.Chain)
 	kdf(&s.Chain, se[:], &s.Chain)

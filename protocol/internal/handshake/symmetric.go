@@ -63,9 +63,9 @@ func (s *State) mixHash(data []byte) {
 }
 
 // mixEphemeral absorbs an ephemeral key, byte for byte as it is on the wire (CRYPTO-10), into both C and h.
-func (s *State) mixEphemeral(public []byte) {
-	kdf(&s.Chain, public, &s.Chain)
-	s.mixHash(public)
+func (s *State) mixEphemeral(public *[32]byte) {
+	kdf(&s.Chain, public[:], &s.Chain)
+	s.mixHash(public[:])
 }
 
 // seal writes Aead(key, 0, plaintext, h) to field and mixes it into h. It fails only where the process forbids the
@@ -99,8 +99,8 @@ func (s *State) split() (keys Keys) {
 	return keys
 }
 
-// kdf is Kdfₙ of §5.4 for n = len(out): t₀ = Hmac(chain, input), tᵢ = Hmac(t₀, tᵢ₋₁ ‖ i) with t₀ left out of t₁.
-// The first output may be chain itself. It is HKDF, on HMAC and never on keyed BLAKE2s (CRYPTO-04).
+// kdf is Kdfₙ of §5.4 for n = len(out): t₀ = Hmac(chain, input), t₁ = Hmac(t₀, 1), tᵢ = Hmac(t₀, tᵢ₋₁ ‖ i). The first
+// output may be chain itself. It is HKDF, on HMAC and never on keyed BLAKE2s (CRYPTO-04).
 func kdf(chain *[32]byte, input []byte, out ...*[32]byte) {
 	var secret [32]byte
 	var block [33]byte
