@@ -1,6 +1,6 @@
 // Package wire is the layout of WireGuard's four messages (paper §5.4) and the few fields of inner IP packets that the
-// protocol looks at. It does no cryptography, keeps nothing, allocates nothing and has no error values: what the network
-// sent is either well-formed or named by a small enum.
+// protocol looks at. It does no cryptography, keeps nothing, allocates nothing and has no error values: what the
+// network sent is either well-formed or named by a small enum.
 package wire
 
 import "encoding/binary"
@@ -19,10 +19,8 @@ const (
 // Offsets of the two MACs that end an initiation and a response; each also is the length of what that MAC covers
 // (COOKIE-01, COOKIE-05).
 const (
-	InitiationMAC1Offset = InitiationSize - 2*MACSize
-	InitiationMAC2Offset = InitiationSize - MACSize
-	ResponseMAC1Offset   = ResponseSize - 2*MACSize
-	ResponseMAC2Offset   = ResponseSize - MACSize
+	InitiationMAC1Offset, InitiationMAC2Offset = InitiationSize - 2*MACSize, InitiationSize - MACSize
+	ResponseMAC1Offset, ResponseMAC2Offset     = ResponseSize - 2*MACSize, ResponseSize - MACSize
 )
 
 // Type is the kind of a message: its first byte (MSG-01). Zero is no message.
@@ -57,13 +55,8 @@ const (
 	BadLength           // a handshake message or cookie reply of another than its exact size (MSG-05, MSG-06, MSG-07)
 )
 
-// String returns the name that traces use.
-func (p Problem) String() string {
-	if p > BadLength {
-		return "unknown"
-	}
-	return [...]string{"ok", "too-short", "bad-type", "bad-reserved", "bad-length"}[p]
-}
+// sizes are the exact lengths by type; a transport message may be longer.
+var sizes = [...]int{0, InitiationSize, ResponseSize, CookieReplySize, TransportMinSize}
 
 // Classify returns the type of the datagram b, or TypeInvalid and what is wrong with it. After OK the As functions and
 // the transport functions may be used on b without further checks.
@@ -72,23 +65,18 @@ func Classify(b []byte) (Type, Problem) {
 		return TypeInvalid, TooShort
 	}
 	word := binary.LittleEndian.Uint32(b)
-	t := Type(word)
-	if t == TypeInvalid || t > TypeTransport {
+	switch t := Type(word); {
+	case t == TypeInvalid || t > TypeTransport:
 		return TypeInvalid, BadType
-	}
-	if word != uint32(t) {
+	case word != uint32(t):
 		return TypeInvalid, BadReserved
-	}
-	if t == TypeTransport {
-		if len(b) < TransportMinSize {
-			return TypeInvalid, TooShort
-		}
+	case t == TypeTransport && len(b) < sizes[t]:
+		return TypeInvalid, TooShort
+	case t != TypeTransport && len(b) != sizes[t]:
+		return TypeInvalid, BadLength
+	default:
 		return t, OK
 	}
-	if len(b) != [...]int{TypeInitiation: InitiationSize, TypeResponse: ResponseSize, TypeCookieReply: CookieReplySize}[t] {
-		return TypeInvalid, BadLength
-	}
-	return t, OK
 }
 
 // TransportReceiver returns the receiver index of the transport message b, which holds at least its header.
@@ -99,8 +87,7 @@ func TransportCounter(b []byte) uint64 { return binary.LittleEndian.Uint64(b[8:]
 
 // PutTransportHeader writes the 16 bytes before the ciphertext into b (MSG-02, MSG-10).
 func PutTransportHeader(b []byte, receiver uint32, counter uint64) {
-	_ = b[TransportHeaderSize-1]
-	binary.LittleEndian.PutUint32(b, uint32(TypeTransport))
-	binary.LittleEndian.PutUint32(b[4:], receiver)
 	binary.LittleEndian.PutUint64(b[8:], counter)
+	binary.LittleEndian.PutUint32(b[4:], receiver)
+	binary.LittleEndian.PutUint32(b, uint32(TypeTransport))
 }
