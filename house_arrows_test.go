@@ -1,0 +1,151 @@
+package purewire_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// std stands for any package of the standard library; what the core may not take from it is in
+// house_forbidden_test.go.
+const std = "std"
+
+// An arrow says what the folders matched by from may import. Paths of this module are written from its
+// root, others in full; "/..." takes in everything below.
+type arrow struct {
+	from string
+	may  []string
+	// tests lists what their test files may import besides, and besides testLibs.
+	tests []string
+}
+
+func list(s ...string) []string { return s }
+
+// arrows is design §2 as a table. The first row that matches a folder counts, so the special stands
+// above the general.
+var arrows = []arrow{
+	// The core, bottom to top. A test of a lower package does not look up.
+	{"timers", list(std), nil},
+	{"routing", list(std, "github.com/gaissmai/bart"), nil},
+	{"protocol/wire", list(std), nil},
+	{
+		"protocol/internal/...",
+		list(std, "timers", "protocol/wire", "protocol/internal/...", "golang.org/x/crypto/..."),
+		nil,
+	},
+	{
+		"protocol",
+		list(std, "timers", "routing", "protocol/wire", "protocol/internal/..."),
+		list("protocol/protocoltest", "protocol/eventlog", "protocol/conformance"),
+	},
+
+	// Around the core. Only protocoltest may switch a defect on (design §3, "Known-bad cores").
+	{"protocol/eventlog", list(std, "protocol", "timers"), list("protocol/protocoltest")},
+	{
+		"protocol/protocoltest",
+		list(std, "protocol", "timers", "protocol/internal/defect"),
+		list("routing", "protocol/..."),
+	},
+	{"protocol/interop/...", list(std, "protocol", "timers"), list("protocol/...", "routing")},
+	// The suite is an outsider: it shares no code with what it judges. Its tests run it on our core.
+	{
+		"protocol/conformance/...",
+		list(std, "timers", "protocol/conformance/...", "github.com/flynn/noise", "golang.org/x/crypto/..."),
+		list("protocol", "protocol/protocoltest"),
+	},
+
+	// The ends. timers is here wherever protocol is, since protocol's functions take a timers.Time.
+	{"transports", list(std, "protocol", "timers"), list("transports/mem", "protocol/protocoltest", "protocol/eventlog")},
+	{"transports/mem", list(std, "transports", "protocol", "timers"), list("protocol/protocoltest")},
+	{
+		"transports/sim/...",
+		list(std, "protocol", "timers", "transports/sim/...", "golang.org/x/crypto/...",
+			"github.com/goccy/go-yaml/...", "github.com/gopacket/gopacket/..."),
+		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog"),
+	},
+	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
+	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},
+	{"transports/uapi", realEnd, list("transports/mem", "protocol/protocoltest")},
+
+	// The top. Nobody imports these: no row names them.
+	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
+	{
+		"cmd/...",
+		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
+			"transports/...", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
+			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
+			"github.com/prometheus/client_golang/...", "golang.org/x/sys/..."),
+		nil,
+	},
+	// The module root holds tests and examples only.
+	{".", list(std), list("timers", "routing", "protocol", "transports/...")},
+}
+
+var realEnd = list(std, "transports", "protocol", "timers", "golang.org/x/sys/...", "golang.org/x/net/...",
+	"golang.zx2c4.com/wireguard/tun/...", "golang.zx2c4.com/wireguard/conn/...", "golang.zx2c4.com/wireguard/ipc/...")
+
+// testLibs may be used by every test file: oracles, real peers and test tools (design §9).
+var testLibs = list(
+	"pgregory.net/rapid",
+	"github.com/flynn/noise",
+	"golang.org/x/crypto/...",
+	"golang.zx2c4.com/wireguard/...",
+	"go.uber.org/goleak",
+	"github.com/rogpeppe/go-internal/...",
+)
+
+func arrowFor(dir string) *arrow {
+	for i := range arrows {
+		if under(arrows[i].from, dir) {
+			return &arrows[i]
+		}
+	}
+	return nil
+}
+
+// origin turns an import path into what the table writes: "std", a path from our root, or the path itself.
+func origin(imported string) string {
+	if imported == module {
+		return "."
+	}
+	if rest, ours := strings.CutPrefix(imported, module+"/"); ours {
+		return rest
+	}
+	first, _, _ := strings.Cut(imported, "/")
+	if !strings.Contains(first, ".") {
+		return std
+	}
+	return imported
+}
+
+// checkArrows compares every import of the tree with the table.
+func checkArrows(t *tree) (complaints []string) {
+	for _, d := range t.folders {
+		row := arrowFor(d.dir)
+		if row == nil {
+			complaints = append(complaints,
+				fmt.Sprintf("%s: the folder is not in the table, see design §2 / docs/ARCHITECTURE.md", d.dir))
+			continue
+		}
+		for _, f := range d.files {
+			for _, spec := range f.ast.Imports {
+				imported, err := strconv.Unquote(spec.Path.Value)
+				if err != nil || arrowAllows(row, d.dir, f.isTest(), origin(imported)) {
+					continue
+				}
+				complaints = append(complaints, fmt.Sprintf(
+					"%s imports %s: not in the table, see design §2 / docs/ARCHITECTURE.md (%s)",
+					d.dir, strings.TrimPrefix(imported, module+"/"), t.fset.Position(spec.Pos())))
+			}
+		}
+	}
+	return complaints
+}
+
+func arrowAllows(row *arrow, dir string, test bool, to string) bool {
+	if underAny(row.may, to) {
+		return true
+	}
+	// An external test imports the package it tests; that is no arrow.
+	return test && (to == dir || underAny(row.tests, to) || underAny(testLibs, to))
+}
