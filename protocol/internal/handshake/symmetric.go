@@ -104,23 +104,23 @@ func (s *State) split() (keys Keys) {
 func kdf(chain *[32]byte, input []byte, out ...*[32]byte) {
 	var secret [32]byte
 	var block [33]byte
-	hmac(&secret, chain, input)
+	hmacSum(&secret, chain, input)
 	for i, t := range out {
 		block[32] = byte(i + 1)
 		if i == 0 {
-			hmac(t, &secret, block[32:])
+			hmacSum(t, &secret, block[32:])
 		} else {
 			copy(block[:], out[i-1][:])
-			hmac(t, &secret, block[:])
+			hmacSum(t, &secret, block[:])
 		}
 	}
 	clear(secret[:])
 	clear(block[:])
 }
 
-// hmac is HMAC-BLAKE2s-256 (RFC 2104) of at most 33 bytes, on the stack: crypto/hmac would allocate two digests a
+// hmacSum is HMAC-BLAKE2s-256 (RFC 2104) of at most 33 bytes, on the stack: crypto/hmac would allocate two digests a
 // call.
-func hmac(out, key *[32]byte, input []byte) {
+func hmacSum(out, key *[32]byte, input []byte) {
 	var inner [blake2s.BlockSize + 33]byte
 	var outer [blake2s.BlockSize + 32]byte
 	for i := range blake2s.BlockSize {
