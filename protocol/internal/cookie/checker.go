@@ -9,23 +9,15 @@ import (
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
 
-// A handshake message ends with mac1 and mac2, 16 bytes each (paper §5.4.2, §5.4.3); its sender index is at offset 4.
+// A handshake message ends with mac1 and mac2 (paper §5.4.2, §5.4.3); both kinds have their sender index at offset 4.
 const (
-	macsLen     = 2 * Size
+	macsSize    = 2 * wire.MACSize
 	senderStart = 4
 	senderEnd   = 8
-)
-
-// Layout of a cookie reply (paper §5.4.7): type and reserved bytes, receiver index, nonce, encrypted cookie.
-const (
-	replyType     = 3
-	replyReceiver = 4
-	replyNonce    = 8
-	replyCookie   = replyNonce + chacha20poly1305.NonceSizeX
-	replyLen      = replyCookie + Size + chacha20poly1305.Overhead
 )
 
 // Checker is the receiving side of one identity: it judges mac1 and mac2 of handshake messages sent to us and makes
@@ -36,8 +28,6 @@ type Checker struct {
 	secret   [32]byte // Rm of paper §5.4.7, known to nobody else
 	secretAt timers.Time
 	secretOK bool
-	cookie   [Size]byte
-	mac      [Size]byte
 }
 
 // labelled returns H(label‖public), the form of both keys that paper §5.4.4 and §5.4.7 derive from a public key.
@@ -70,35 +60,36 @@ func (c *Checker) SetKey(_ *Hasher, public *[32]byte) {
 // CheckMAC1 reports whether msg, a whole initiation or response, was made by somebody who knows our public key
 // (COOKIE-01, COOKIE-02). Nothing else may be done with a message that fails, not even answering it.
 func (c *Checker) CheckMAC1(h *Hasher, msg []byte) bool {
-	body := len(msg) - macsLen
+	body := len(msg) - macsSize
 	if c.aead == nil || body < senderEnd {
 		return false
 	}
-	h.MAC(&c.mac, c.mac1Key[:], msg[:body])
-	return subtle.ConstantTimeCompare(c.mac[:], msg[body:body+Size]) == 1 // SEC-01
+	var want [wire.MACSize]byte
+	h.MAC(&want, c.mac1Key[:], msg[:body])
+	return subtle.ConstantTimeCompare(want[:], msg[body:body+wire.MACSize]) == 1 // SEC-01
 }
 
 // CheckMAC2 reports whether the sender of msg holds the cookie that we give to src now, and so receives at src. A mac2
 // of zeros says "no cookie" and is never valid; nor is a cookie under a secret of 120 s or more, without grace for
 // the one before (COOKIE-15, OPEN-8). It is a question for times of load only (COOKIE-03).
 func (c *Checker) CheckMAC2(h *Hasher, msg []byte, src netip.AddrPort, now timers.Time) bool {
-	covered := len(msg) - Size
-	if covered < senderEnd+Size || c.NeedsSecret(now) {
+	covered := len(msg) - wire.MACSize
+	if covered < senderEnd+wire.MACSize || c.NeedsSecret(now) {
 		return false
 	}
-	var none [Size]byte
+	var none, cookie, want [wire.MACSize]byte
 	if subtle.ConstantTimeCompare(none[:], msg[covered:]) == 1 {
 		return false
 	}
-	c.bake(h, src)
-	h.MAC(&c.mac, c.cookie[:], msg[:covered]) // mac2 covers mac1 too (COOKIE-05)
-	return subtle.ConstantTimeCompare(c.mac[:], msg[covered:]) == 1
+	c.bake(h, &cookie, src)
+	h.MAC(&want, cookie[:], msg[:covered]) // mac2 covers mac1 too (COOKIE-05)
+	return subtle.ConstantTimeCompare(want[:], msg[covered:]) == 1
 }
 
-// bake sets c.cookie to MAC(secret, source address‖source port): "a 16-byte MAC, under a secret only the responder
+// bake sets cookie to MAC(secret, source address‖source port): "a 16-byte MAC, under a secret only the responder
 // knows, of the source IP address and UDP port" (COOKIE-14). An address has 4 or 16 bytes, IPv4-mapped ones count as
 // IPv4, and a zone is no part of it.
-func (c *Checker) bake(h *Hasher, src netip.AddrPort) {
+func (c *Checker) bake(h *Hasher, cookie *[wire.MACSize]byte, src netip.AddrPort) {
 	input := h.source[:0]
 	if addr := src.Addr().Unmap(); addr.Is4() {
 		ip := addr.As4()
@@ -107,7 +98,7 @@ func (c *Checker) bake(h *Hasher, src netip.AddrPort) {
 		ip := addr.As16()
 		input = append(input, ip[:]...)
 	}
-	h.MAC(&c.cookie, c.secret[:], binary.BigEndian.AppendUint16(input, src.Port()))
+	h.MAC(cookie, c.secret[:], binary.BigEndian.AppendUint16(input, src.Port()))
 }
 
 // NeedsSecret reports whether there is no secret, or one that "is replaced at the latest every 120 s" (COOKIE-15).
@@ -125,15 +116,17 @@ func (c *Checker) SetSecret(now timers.Time, secret *[32]byte) {
 // receiver is the sender index of msg (COOKIE-13), the cookie belongs to src and is sealed to whoever saw the mac1 of
 // msg (paper §5.4.7). The nonce is 24 fresh random bytes (COOKIE-16). It reports false, and leaves dst alone, if
 // there is no secret to make a cookie from; whether that secret is young enough is asked with NeedsSecret before.
-func (c *Checker) Reply(h *Hasher, dst *[replyLen]byte, msg []byte, src netip.AddrPort, nonce *[24]byte) bool {
-	body := len(msg) - macsLen
+func (c *Checker) Reply(h *Hasher, dst *[wire.CookieReplySize]byte, msg []byte, src netip.AddrPort, nonce *[24]byte) bool {
+	body := len(msg) - macsSize
 	if !c.secretOK || body < senderEnd {
 		return false
 	}
-	c.bake(h, src)
-	binary.LittleEndian.PutUint32(dst[:], replyType)
-	copy(dst[replyReceiver:replyNonce], msg[senderStart:senderEnd])
-	copy(dst[replyNonce:replyCookie], nonce[:])
-	c.aead.Seal(dst[:replyCookie], dst[replyNonce:replyCookie], c.cookie[:], msg[body:body+Size])
+	reply := (*wire.CookieReply)(dst)
+	reply.Init()
+	reply.SetReceiver(binary.LittleEndian.Uint32(msg[senderStart:senderEnd]))
+	*reply.Nonce() = *nonce
+	sealed := reply.Cookie()
+	c.bake(h, (*[wire.MACSize]byte)(sealed), src)
+	c.aead.Seal(sealed[:0], reply.Nonce()[:], sealed[:wire.MACSize], msg[body:body+wire.MACSize])
 	return true
 }

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/crypto/blake2s"
 
+	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -19,13 +20,13 @@ const (
 )
 
 // Jar is the sending side towards one peer: it signs our handshake messages and keeps the cookie that the peer asked
-// us to use. It exists only for peers with which we shake hands, and is small (a test holds it to 160 bytes).
+// us to use. It exists only for peers with which we shake hands, and is small: 112 bytes, and 32 for its AEAD.
 type Jar struct {
 	aead     cipher.AEAD // under H("cookie--"‖peer's public key)
 	mac1Key  [blake2s.Size]byte
-	mac1     [Size]byte // of the last message sent; meaningful while awaiting
-	cookie   [Size]byte // meaningful while held
-	opened   [Size]byte // where a reply is decrypted to: a forgery must not touch the cookie
+	mac1     [wire.MACSize]byte // of the last message sent; meaningful while awaiting
+	cookie   [wire.MACSize]byte // meaningful while held
+	opened   [wire.MACSize]byte // where a reply is decrypted to: a forgery must not touch the cookie
 	cookieAt timers.Time
 	awaiting bool
 	held     bool
@@ -40,7 +41,7 @@ func NewJar(remotePublic *[32]byte) *Jar {
 // before it (COOKIE-01), and mac2 over all before that under the stored cookie (COOKIE-05), or zeros without a cookie
 // or with one of 120 s or more (COOKIE-04, COOKIE-10). From here on only a reply to this very mac1 counts (COOKIE-06).
 func (j *Jar) Sign(h *Hasher, msg []byte, now timers.Time) {
-	body, covered := len(msg)-macsLen, len(msg)-Size
+	body, covered := len(msg)-macsSize, len(msg)-wire.MACSize
 	h.MAC(&j.mac1, j.mac1Key[:], msg[:body])
 	copy(msg[body:covered], j.mac1[:])
 	j.awaiting = true
@@ -49,7 +50,7 @@ func (j *Jar) Sign(h *Hasher, msg []byte, now timers.Time) {
 		j.held = false
 		clear(j.cookie[:])
 	}
-	var mac2 [Size]byte
+	var mac2 [wire.MACSize]byte
 	if j.held {
 		h.MAC(&mac2, j.cookie[:], msg[:covered])
 	}
@@ -59,12 +60,12 @@ func (j *Jar) Sign(h *Hasher, msg []byte, now timers.Time) {
 // Consume takes a cookie reply whose receiver index is that of our last handshake message to this peer. A good one
 // stores its cookie for the messages to come, uses up the outstanding mac1, and is no reason to send anything
 // (COOKIE-08, COOKIE-09); any other changes nothing. The reply itself is not written to.
-func (j *Jar) Consume(reply *[replyLen]byte, now timers.Time) Result {
+func (j *Jar) Consume(reply *[wire.CookieReplySize]byte, now timers.Time) Result {
 	if !j.awaiting {
 		return NothingSent
 	}
-	_, err := j.aead.Open(j.opened[:0], reply[replyNonce:replyCookie], reply[replyCookie:], j.mac1[:])
-	if err != nil {
+	m := (*wire.CookieReply)(reply)
+	if _, err := j.aead.Open(j.opened[:0], m.Nonce()[:], m.Cookie(), j.mac1[:]); err != nil {
 		return Forged
 	}
 	j.cookie, j.cookieAt, j.held = j.opened, now, true

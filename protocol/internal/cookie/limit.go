@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -121,7 +122,7 @@ func place(h *Hasher, seed *[32]byte, src netip.Addr) (set int, tag uint64) {
 		ip := src.As16()
 		input = append(input, ip[:8]...)
 	}
-	var mac [Size]byte
+	var mac [wire.MACSize]byte
 	h.MAC(&mac, seed[:], input)
 	return int(mac[8] % sourceSets), binary.LittleEndian.Uint64(mac[:])
 }

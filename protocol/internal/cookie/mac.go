@@ -6,10 +6,9 @@ import (
 	"hash"
 
 	"golang.org/x/crypto/blake2s"
-)
 
-// Size is the length in bytes of mac1, mac2 and a cookie (paper §5.4.4: all are Mac(), keyed BLAKE2s-128).
-const Size = blake2s.Size128
+	"github.com/purewire/purewire/protocol/wire"
+)
 
 // Layout of the state that the blake2s digest marshals: a magic, eight big-endian chaining words, two counter words,
 // the output length, the buffered block and how much of it is filled. NewHasher proves it before first use.
@@ -24,7 +23,7 @@ const (
 
 // parameter0 is the first word of BLAKE2s's initialisation vector with fanout and depth 1 (RFC 7693 §2.5) and an
 // output of 16 bytes; the key length is still to be xored in, shifted by 8.
-const parameter0 = 0x6a09e667 ^ 0x01010000 ^ Size
+const parameter0 = 0x6a09e667 ^ 0x01010000 ^ wire.MACSize
 
 // Hasher computes keyed BLAKE2s-128 under any key without allocating, which blake2s.New128 cannot: a cookie is the
 // key of one single MAC, so that there is no digest worth keeping per key. One unkeyed digest is kept instead, and for
@@ -32,9 +31,9 @@ const parameter0 = 0x6a09e667 ^ 0x01010000 ^ Size
 type Hasher struct {
 	digest hash.Hash
 	loader encoding.BinaryUnmarshaler
-	state  [stateLen]byte // of a fresh keyed digest; its block is zero between calls, so no key stays here
-	sum    [Size]byte     // a local array given to an interface would be moved to the heap
-	source [18]byte       // input of a cookie, for the same reason
+	state  [stateLen]byte     // of a fresh keyed digest; its block is zero between calls, so no key stays here
+	sum    [wire.MACSize]byte // a local array given to an interface would be moved to the heap
+	source [18]byte           // input of a cookie, for the same reason
 }
 
 // NewHasher returns the scratch space that one device needs for all its MACs. It panics if x/crypto no longer
@@ -54,7 +53,7 @@ func NewHasher() *Hasher {
 	if state, err := marshaler.MarshalBinary(); err != nil || copy(h.state[:], state) != stateLen {
 		panic(broken)
 	}
-	h.state[stateSize] = Size
+	h.state[stateSize] = wire.MACSize
 	h.state[stateFilled] = blake2s.BlockSize
 
 	key := [blake2s.Size]byte{1, 2, 3}
@@ -62,10 +61,10 @@ func NewHasher() *Hasher {
 	if err != nil {
 		panic(broken)
 	}
-	var got [Size]byte
+	var got [wire.MACSize]byte
 	h.MAC(&got, key[:], key[:])
 	reference.Write(key[:])
-	if got != [Size]byte(reference.Sum(nil)) {
+	if got != [wire.MACSize]byte(reference.Sum(nil)) {
 		panic(broken)
 	}
 	return h
@@ -73,7 +72,7 @@ func NewHasher() *Hasher {
 
 // MAC writes Mac(key, msg) of paper §5.4 to dst: keyed BLAKE2s with a 16-byte output, "never HMAC, and not a truncated
 // 32-byte output" (CRYPTO-05). The key has 1 to 32 bytes; in the protocol 16 (a cookie) or 32.
-func (h *Hasher) MAC(dst *[Size]byte, key, msg []byte) {
+func (h *Hasher) MAC(dst *[wire.MACSize]byte, key, msg []byte) {
 	if len(key) == 0 || len(key) > blake2s.Size {
 		panic("cookie: MAC key of impossible length")
 	}
