@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// floor is what a side of a handshake cannot do without: one base multiplication, three X25519 with keys that are parsed
-// already, and the hash and AEAD calls of rules.md §1.3 on ready-made buffers, with nothing around them.
+// floor is what a side of a handshake cannot do without: one base multiplication, three X25519 with keys that are
+// parsed already, and the hash and AEAD calls of rules.md §1.3 on ready-made buffers, with nothing around them.
 type floor struct {
 	key    *ecdh.PrivateKey
 	remote *ecdh.PublicKey
@@ -19,8 +19,8 @@ type floor struct {
 	out    [64]byte
 }
 
-// hashes are the input lengths of the BLAKE2s calls of one side: per HMAC an inner one over a block and its input and an
-// outer one over a block and a digest.
+// hashes are the input lengths of the BLAKE2s calls of one side: per HMAC an inner one over a block and its input
+// and an outer one over a block and a digest.
 var hashes = func() (lengths []int) {
 	hmacs := func(inputs ...int) {
 		for _, n := range inputs {
@@ -140,7 +140,8 @@ func BenchmarkResponder(b *testing.B) {
 	benchmark(b, responder, false, false, true)
 }
 
-// The budget of issue 2: at most 30 allocations a side. crypto/ecdh takes four for a key pair and three for each result.
+// The budget of issue 2: at most 30 allocations a side. crypto/ecdh takes four for a key pair and three for each
+// result.
 func TestHandshakeAllocations(t *testing.T) {
 	initiator, responder := sides(t)
 	i, r := testing.AllocsPerRun(50, initiator), testing.AllocsPerRun(50, responder)

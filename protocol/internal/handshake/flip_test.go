@@ -34,8 +34,9 @@ func mac1(t tb, msg []byte, receiver *[32]byte) []byte {
 	return d.Sum(nil)
 }
 
-// Each bit of an initiation in turn. A flip in a protected field is refused, also by who recomputes mac1; a flip anywhere
-// before mac2 does not pass the gate. After each, the genuine message is accepted with the cache that the flipped one had.
+// Each bit of an initiation in turn. A flip in a protected field is refused, also by who recomputes mac1; a flip
+// anywhere before mac2 does not pass the gate. After each byte, the genuine message is accepted with the cache that
+// the flipped ones had.
 func TestFlipEveryBitOfInitiation(t *testing.T) {
 	sc := newScene(t, 2)
 	genuine, want := sc.initiate(t)
@@ -58,9 +59,12 @@ func TestFlipEveryBitOfInitiation(t *testing.T) {
 		} else if err != nil || s != want || stamp != sc.stamp {
 			t.Fatalf("bit %d of byte %d, which no AEAD covers, made a difference: %v", bit%8, at, err)
 		}
+		if bit%8 != 7 {
+			continue
+		}
 		remote, stamp, s, err := sc.accept(&genuine, &ss)
 		if err != nil || remote != sc.i.public || stamp != sc.stamp || s != want {
-			t.Fatalf("the genuine initiation after a flip in byte %d: %v", at, err)
+			t.Fatalf("the genuine initiation after flips in byte %d: %v", at, err)
 		}
 	}
 	if ss.State != Known {
@@ -95,8 +99,8 @@ func TestHS10FlipEveryBitOfResponse(t *testing.T) {
 		if pending != before {
 			t.Fatalf("bit %d of byte %d flipped changed the pending state", bit%8, at)
 		}
-		if sc.complete(t, &genuine, pending) != want {
-			t.Fatalf("the genuine response gives other keys after a flip in byte %d", at)
+		if bit%8 == 7 && sc.complete(t, &genuine, pending) != want {
+			t.Fatalf("the genuine response gives other keys after flips in byte %d", at)
 		}
 	}
 }

@@ -119,8 +119,8 @@ func TestIdentityAnswersGarbage(t *testing.T) {
 	})
 }
 
-// The cached secret is used and the identity not asked: an initiator needs it for the response only, a responder for the
-// first step only.
+// The cached secret is used and the identity not asked: an initiator needs it for the response only, a responder for
+// the first step only.
 func TestStaticStaticIsCached(t *testing.T) {
 	sc := newScene(t, 11)
 	ss, err := PrecomputeStaticStatic(sc.i, &sc.r.public)

@@ -10,8 +10,8 @@ import (
 
 var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashBLAKE2s)
 
-// peer is one side of a scene played by flynn/noise. Random must be a fixed reader (its EphemeralKeypair is ignored for
-// the e token) and the psk must always be set, zeros if there is none (design §11.2).
+// peer is one side of a scene played by flynn/noise. Random must be a fixed reader (its EphemeralKeypair is ignored
+// for the e token) and the psk must always be set, zeros if there is none (design §11.2).
 func (sc *scene) peer(t tb, initiator bool) *noise.HandshakeState {
 	t.Helper()
 	local, e := sc.r, sc.er
@@ -109,8 +109,8 @@ func answer(t tb, sc *scene, msg *[148]byte) ([]byte, *noise.CipherState, *noise
 	return oracle.WriteMessage(nil, nil)
 }
 
-// Messages cross between the two implementations in both directions with one side's psk changed by a bit: the initiator
-// refuses in both.
+// Messages cross between the two implementations in both directions with one side's psk changed by a bit: the
+// initiator refuses in both.
 func TestCrypto15InteropWrongPSK(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sc := drawScene(t)

@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// kdf is HKDF with empty info, as the standard library computes it over the hash of x/crypto, for each n and every input
-// length that a handshake has or could have.
+// kdf is HKDF with empty info, as the standard library computes it over the hash of x/crypto, for each n and every
+// input length that a handshake has or could have.
 func TestCrypto04KDF(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chain := draw32(t, "chain")

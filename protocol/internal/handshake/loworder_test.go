@@ -20,9 +20,9 @@ func point(u *big.Int) (p [32]byte) {
 	return p
 }
 
-// lowOrder are all encodings of the points whose order divides 8, on the curve and its twist: 0, 1, the two of order 8,
-// p−1, p and p+1, each with bit 255 clear and set. The ladder ignores that bit, so 2p−1, 2p and 2p+1, which other lists
-// have, are not among them.
+// lowOrder are all encodings of the points whose order divides 8, on the curve and its twist: 0, 1, the two of order
+// 8, p−1, p and p+1, each with bit 255 clear and set. The ladder ignores that bit, so 2p−1, 2p and 2p+1, which other
+// lists have, are not among them.
 func lowOrder(t tb) (points [][32]byte) {
 	t.Helper()
 	for _, decimal := range []string{
@@ -86,8 +86,19 @@ func (id *identity) lowOrderAnswers() map[string]struct {
 	}
 }
 
-// An initiation with a low order ephemeral can be sealed by a stranger who knows the outcome, all zero: es is the only
-// secret that protects the static field. It must not get past the first step.
+// exactly says whether err is want and none of the other reasons: what is counted as a low order point must not be
+// counted as a failed identity too.
+func exactly(err error, want Error) bool {
+	for _, e := range []Error{ErrLowOrder, ErrDecrypt, ErrIdentity} {
+		if errors.Is(err, e) != (e == want) {
+			return false
+		}
+	}
+	return true
+}
+
+// An initiation with a low order ephemeral can be sealed by a stranger who knows the outcome, all zero: es is the
+// only secret that protects the static field. It must not get past the first step.
 func TestCrypto11LowOrderInitiation(t *testing.T) {
 	sc := newScene(t, 4)
 	for _, p := range lowOrder(t) {
@@ -105,15 +116,15 @@ func TestCrypto11LowOrderInitiation(t *testing.T) {
 		}
 		for how, id := range sc.r.lowOrderAnswers() {
 			remote, s, err := ConsumeInitiationStatic(&msg, &sc.r.public, id.dh)
-			if !errors.Is(err, id.want) || remote != [32]byte{} || s != (State{}) {
+			if !exactly(err, id.want) || remote != [32]byte{} || s != (State{}) {
 				t.Errorf("%x, identity %s: error %v, key %x; want %v and nothing", p, how, err, remote, id.want)
 			}
 		}
 	}
 }
 
-// A response with a low order ephemeral, sealed by the responder itself with ee = se = 0, is refused, and the genuine one
-// still completes (HS-10; flynn/noise does not get this right, design §11.2).
+// A response with a low order ephemeral, sealed by the responder itself with ee = se = 0, is refused, and the
+// genuine one still completes (HS-10; flynn/noise does not get this right, design §11.2).
 func TestCrypto11HS10LowOrderResponse(t *testing.T) {
 	sc := newScene(t, 5)
 	msg, pending := sc.initiate(t)
@@ -177,7 +188,8 @@ func TestCrypto11LowOrderCreateResponse(t *testing.T) {
 	}
 }
 
-// A peer whose public key has low order: nothing is sent to it, nothing accepted from it, and the answer is remembered.
+// A peer whose public key has low order: nothing is sent to it, nothing accepted from it, and the answer is
+// remembered.
 func TestCrypto12LowOrderPeer(t *testing.T) {
 	sc := newScene(t, 8)
 	for _, p := range lowOrder(t) {
@@ -196,12 +208,12 @@ func TestCrypto12LowOrderPeer(t *testing.T) {
 			for range 2 {
 				var msg [148]byte
 				_, err = CreateInitiation(&msg, 1, sc.ei.Ephemeral, &sc.i.public, &p, counted, &cached, &sc.stamp)
-				if !errors.Is(err, id.want) || cached.State != state || msg != [148]byte{} {
-					t.Errorf("%x, identity %s: CreateInitiation: %v, state %d, message %x", p, how, err, cached.State, msg)
+				if !exactly(err, id.want) || cached.State != state || msg != [148]byte{} {
+					t.Errorf("%x, identity %s: CreateInitiation: %v, state %d", p, how, err, cached.State)
 				}
 				s := State{Hash: [32]byte{1}}
 				_, err = ConsumeInitiationTimestamp(&msg, &s, &p, counted, &cached)
-				if !errors.Is(err, id.want) || s != (State{}) {
+				if !exactly(err, id.want) || s != (State{}) {
 					t.Errorf("%x, identity %s: ConsumeInitiationTimestamp: %v, state %x", p, how, err, s)
 				}
 			}
@@ -212,8 +224,21 @@ func TestCrypto12LowOrderPeer(t *testing.T) {
 	}
 }
 
-// Ephemerals that are no canonical field elements: absorbed as received, computed with as RFC 7748 says. An honest key
-// with bit 255 set has its old discrete logarithm; p+9 is the base point, so es is Sr itself and ee is Er.
+// Even a cache that claims a secret for such a peer, which no identity can have given, sends nothing to it.
+func TestCrypto12LowOrderPeerWithWrongCache(t *testing.T) {
+	sc := newScene(t, 13)
+	for _, p := range lowOrder(t) {
+		var msg [148]byte
+		_, err := CreateInitiation(&msg, 1, sc.ei.Ephemeral, &sc.i.public, &p, sc.i,
+			&StaticStatic{[32]byte{1}, Known}, &sc.stamp)
+		if err != ErrLowOrder || msg != [148]byte{} {
+			t.Errorf("%x: error %v, message %x; want ErrLowOrder and nothing", p, err, msg)
+		}
+	}
+}
+
+// Ephemerals that are no canonical field elements: absorbed as received, computed with as RFC 7748 says. An honest
+// key with bit 255 set has its old discrete logarithm; p+9 is the base point, so es is Sr itself and ee is Er.
 func TestCrypto10NonCanonicalEphemeral(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sc := drawScene(t)

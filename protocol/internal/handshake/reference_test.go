@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// reference is the table of rules.md §1.3 once more, slow and straight: every input of the key schedule is a field, so
-// that a test can also compute what a cheat would send. It shares no code with the package and checks nothing.
+// reference is the table of rules.md §1.3 once more, slow and straight: every input of the key schedule is a field,
+// so that a test can also compute what a cheat would send. It shares no code with the package and checks nothing.
 type reference struct {
 	Ei, Er, Si, Sr []byte // public keys as they are on the wire
 	es, ss, ee, se []byte // Diffie-Hellman results
