@@ -1,0 +1,21 @@
+// Package sim is a discrete-event simulator of networks of WireGuard hosts. Its hosts run the real protocol core; its
+// networks, NATs, clocks and applications are models. It has no clock, no goroutine and no socket, and the same
+// scenario and seed give the same records, byte for byte, on every platform.
+//
+//	s, err := sim.New(sim.Default(), sim.Options{Seed: 1, Observe: show})
+//	s.RunUntil(s.End())
+//	fmt.Println(s.Finish().OK())
+//
+// What to know before reading further:
+//
+//   - A [Scenario] says what there is and what happens; [Scenarios] lists the ones that come with the package.
+//   - A [Record] is what an observer sees; [Result] sums it up.
+//   - The checkers watch every run. They see the wire, the inner packets and, through keys of their own
+//     derivation, what the wire carries; they never see the inside of the core that they judge.
+//   - A datagram goes from its host through the NAT of its network, over that network's line up, over the other
+//     network's line down, through the other NAT, to the other host. Captures show it between the first NAT and the
+//     first line.
+//
+// It does not model (so far) bandwidth, packet sizes that do not fit, clocks that drift, firewalls without NAT, and
+// hosts with two addresses.
+package sim
