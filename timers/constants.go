@@ -25,7 +25,7 @@ const (
 	// MaxJitter bounds the random part of T1 and T3, which keeps two peers from initiating in step for ever.
 	MaxJitter = 333 * time.Millisecond
 	// YieldTime is the T1 of the side that gives way after crossing initiations; see [Peer.Yield].
-	YieldTime = RekeyTimeout + RekeyTimeout/2
+	YieldTime = 2 * RekeyTimeout
 	// CookieSecretLife is how long a responder makes cookies from one secret (§5.4.7).
 	CookieSecretLife = 120 * time.Second
 	// CookieLife is how long a received cookie is used (§5.4.4).

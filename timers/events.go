@@ -1,9 +1,6 @@
 package timers
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // The composite events, E1–E12 of rules §1.5: which hooks an event of the protocol runs, in which order. E5 (cookie
 // reply) has no method because it touches no timer (COOKIE-09); E10 (packet from the inner side) is WantInitiation
@@ -62,9 +59,15 @@ func (p *Peer) InitiationReceived(now Time) {
 	p.anyTraversal(now)
 }
 
-// Yield is for the side with the larger static key when both initiated at once: T1, if armed, waits 7.5 s from now,
-// half a Rekey-Timeout longer than the other side's, whose retry thereby arrives before ours leaves as long as one
-// way takes less than 2.5 s less the jitter (OPEN-4, OPEN-15).
+// Yield is for the side with the larger static key when both initiated at once, after the other's initiation was
+// answered: T1, if armed, waits for YieldTime from now, so that the other side's retry arrives before ours leaves
+// (OPEN-4, OPEN-15).
+//
+// Why 10 s: let the other side initiate at 0, we at c, one way take d; they cross if c < d. Now is d. The other side
+// answers ours at c+d, may retry 5 s later, and that arrives at c+2d+5, which must come before d+YieldTime: so c+d
+// must be less than YieldTime−5 s. With 10 s this holds for every d up to 2.5 s, beyond which no handshake can
+// complete anyway, since each response finds its initiation superseded (HS-11). With 7.5 s a d of 1.5 s could cross
+// for ever, in step, because this wait has no jitter.
 func (p *Peer) Yield(now Time) {
 	if p.deadline[RetransmitHandshake-1] != Never {
 		p.arm(RetransmitHandshake, now.Add(YieldTime))
@@ -140,8 +143,9 @@ func (p *Peer) ArmRetryNow(now Time) {
 
 func (p *Peer) stampHandshake(now Time) { p.lastHandshakeSent, p.handshakeSent = now, p.up }
 
+// countAttempt stops at the number that makes T1 give up.
 func (p *Peer) countAttempt() {
-	if p.up && p.attempts < math.MaxUint8 {
+	if p.up && p.attempts <= MaxAttempts {
 		p.attempts++
 	}
 }

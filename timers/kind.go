@@ -21,17 +21,13 @@ const (
 	NumKinds
 )
 
-var kindNames = [NumKinds]string{
+var kindNames = [NumKinds + 1]string{
 	"none", "retransmit-handshake", "send-keepalive", "new-handshake", "zero-key-material", "persistent-keepalive",
+	"invalid-timer",
 }
 
 // String returns the name of the timer in lower case with hyphens.
-func (k Kind) String() string {
-	if k >= NumKinds {
-		return "invalid-timer"
-	}
-	return kindNames[k]
-}
+func (k Kind) String() string { return kindNames[min(k, NumKinds)] }
 
 // Kinds returns the five timers in order, without None: what a test of coverage has to see.
 func Kinds() []Kind {
@@ -61,14 +57,9 @@ const (
 	NumActions
 )
 
-var actionNames = [NumActions]string{
-	"none", "retry", "give-up", "keepalive", "new-handshake", "zero", "persistent-keepalive",
+var actionNames = [NumActions + 1]string{
+	"none", "retry", "give-up", "keepalive", "new-handshake", "zero", "persistent-keepalive", "invalid-action",
 }
 
 // String returns the name of the action in lower case with hyphens.
-func (a Action) String() string {
-	if a >= NumActions {
-		return "invalid-action"
-	}
-	return actionNames[a]
-}
+func (a Action) String() string { return actionNames[min(a, NumActions)] }

@@ -15,28 +15,24 @@ const Never Time = math.MaxInt64
 
 // Add returns t+d, held at the ends of the range instead of wrapping. Never stays Never whatever is added to it.
 func (t Time) Add(d time.Duration) Time {
-	if t == Never {
+	sum := t + Time(d)
+	switch {
+	case t == Never || d > 0 && sum < t:
 		return Never
+	case d < 0 && sum > t:
+		return math.MinInt64
 	}
-	return Time(saturate(int64(t), int64(d), int64(t)+int64(d)))
+	return sum
 }
 
 // Sub returns t−u, held at the ends of the range instead of wrapping.
 func (t Time) Sub(u Time) time.Duration {
-	if u == math.MinInt64 { // its negation does not exist; one step less far back does not matter here
-		u++
-	}
-	return time.Duration(saturate(int64(t), -int64(u), int64(t)-int64(u)))
-}
-
-// saturate returns sum, the wrapped value of a+b, unless it overflowed: then the end of the range it left at. Only
-// two terms of one sign can overflow, and then the sum has the other sign.
-func saturate(a, b, sum int64) int64 {
+	d := t - u
 	switch {
-	case a > 0 && b > 0 && sum < 0:
+	case t > u && d < 0:
 		return math.MaxInt64
-	case a < 0 && b < 0 && sum >= 0:
+	case t < u && d > 0:
 		return math.MinInt64
 	}
-	return sum
+	return time.Duration(d)
 }
