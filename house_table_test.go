@@ -31,7 +31,7 @@ var areaTitles = map[string]string{
 }
 
 // tableHead ends the part of docs/CONFORMANCE.md that people write; all below it is written by -update.
-const tableHead = "<!-- Cells are yours; rows and their order come from rules.txt: go test . -run Conformance -update -->"
+const tableHead = "<!-- Cells are yours; rows and order come from rules.txt: go test . -run Conformance -update -->"
 
 // renderTable keeps the text above the marker and the filled cells, and writes one row per rule in the order of the
 // rules. Rows of rules that do not exist are kept at the end, so that the check names them and nothing is lost.

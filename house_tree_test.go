@@ -73,16 +73,7 @@ func (t *tree) add(file string, text []byte, native bool) error {
 	return nil
 }
 
-func (t *tree) folder(dir string) *folder {
-	for _, d := range t.folders {
-		if d.dir == dir {
-			return d
-		}
-	}
-	return nil
-}
-
-// module loading is shared by all house tests: the tree does not change while they run.
+// loadModule is shared by all house tests: the tree does not change while they run.
 var loadModule = sync.OnceValues(func() (*tree, error) {
 	t := newTree()
 	err := filepath.WalkDir(".", func(p string, e fs.DirEntry, err error) error {
