@@ -13,12 +13,8 @@ import (
 	"github.com/purewire/purewire/timers"
 )
 
-// A handshake message ends with mac1 and mac2 (paper §5.4.2, §5.4.3); both kinds have their sender index at offset 4.
-const (
-	macsSize    = 2 * wire.MACSize
-	senderStart = 4
-	senderEnd   = 8
-)
+// A handshake message ends with mac1 and mac2 (paper §5.4.2, §5.4.3); both kinds have their sender index at bytes 4–7.
+const macsSize, senderEnd = 2 * wire.MACSize, 8
 
 // Checker is the receiving side of one identity: it judges mac1 and mac2 of handshake messages sent to us and makes
 // cookie replies. The zero value has no key and accepts nothing; SetKey comes first.
@@ -43,7 +39,7 @@ func newAEAD(public *[32]byte) cipher.AEAD {
 	key := labelled("cookie--", public)
 	aead, err := chacha20poly1305.NewX(key[:])
 	if err != nil {
-		panic(err) // the key has the right length
+		panic(err) // the key has the right length: a process held to FIPS 140 algorithms, which cannot run WireGuard
 	}
 	return aead
 }
@@ -90,15 +86,14 @@ func (c *Checker) CheckMAC2(h *Hasher, msg []byte, src netip.AddrPort, now timer
 // knows, of the source IP address and UDP port" (COOKIE-14). An address has 4 or 16 bytes, IPv4-mapped ones count as
 // IPv4, and a zone is no part of it.
 func (c *Checker) bake(h *Hasher, cookie *[wire.MACSize]byte, src netip.AddrPort) {
-	input := h.source[:0]
-	if addr := src.Addr().Unmap(); addr.Is4() {
-		ip := addr.As4()
-		input = append(input, ip[:]...)
-	} else {
-		ip := addr.As16()
-		input = append(input, ip[:]...)
-	}
-	h.MAC(cookie, c.secret[:], binary.BigEndian.AppendUint16(input, src.Port()))
+	input := binary.BigEndian.AppendUint16(appendAddr(h.source[:0], src.Addr()), src.Port())
+	h.MAC(cookie, c.secret[:], input)
+}
+
+// appendAddr appends the 4 or 16 bytes of an address, none if it is invalid.
+func appendAddr(b []byte, addr netip.Addr) []byte {
+	b, _ = addr.Unmap().WithZone("").AppendBinary(b) // its error is always nil
+	return b
 }
 
 // NeedsSecret reports whether there is no secret, or one that "is replaced at the latest every 120 s" (COOKIE-15).
@@ -115,15 +110,15 @@ func (c *Checker) SetSecret(now timers.Time, secret *[32]byte) {
 // Reply writes to dst the cookie reply that answers msg, a whole handshake message from src whose mac1 is valid: the
 // receiver is the sender index of msg (COOKIE-13), the cookie belongs to src and is sealed to whoever saw the mac1 of
 // msg (paper §5.4.7). The nonce is 24 fresh random bytes (COOKIE-16). It reports false, and leaves dst alone, if
-// there is no secret to make a cookie from; whether that secret is young enough is asked with NeedsSecret before.
-func (c *Checker) Reply(h *Hasher, dst *[wire.CookieReplySize]byte, msg []byte, src netip.AddrPort, nonce *[24]byte) bool {
+// there is no key or no secret to make a cookie from; whether that secret is young enough is asked with NeedsSecret before.
+func (c *Checker) Reply(h *Hasher, dst *[64]byte, msg []byte, src netip.AddrPort, nonce *[24]byte) bool {
 	body := len(msg) - macsSize
-	if !c.secretOK || body < senderEnd {
+	if c.aead == nil || !c.secretOK || body < senderEnd {
 		return false
 	}
 	reply := (*wire.CookieReply)(dst)
 	reply.Init()
-	reply.SetReceiver(binary.LittleEndian.Uint32(msg[senderStart:senderEnd]))
+	reply.SetReceiver(binary.LittleEndian.Uint32(msg[4:senderEnd]))
 	*reply.Nonce() = *nonce
 	sealed := reply.Cookie()
 	c.bake(h, (*[wire.MACSize]byte)(sealed), src)

@@ -112,7 +112,10 @@ func TestSecretLife_COOKIE15(t *testing.T) {
 	for _, tc := range []struct {
 		age  time.Duration
 		live bool
-	}{{0, true}, {119 * time.Second, true}, {120*time.Second - 1, true}, {120 * time.Second, false}, {time.Hour, false}} {
+	}{
+		{0, true}, {119 * time.Second, true}, {120*time.Second - 1, true},
+		{120 * time.Second, false}, {time.Hour, false},
+	} {
 		if got := p.c.CheckMAC2(p.h, msg, portA, at(tc.age)); got != tc.live {
 			t.Errorf("secret of age %v: CheckMAC2 %v", tc.age, got)
 		}
@@ -206,14 +209,15 @@ func TestKeyChange_COOKIE21(t *testing.T) {
 func TestNothingPanics_SEC08(t *testing.T) {
 	h := NewHasher()
 	public, secret := [32]byte{1}, [32]byte{2}
-	var bare, keyed, full Checker
+	var bare, keyless, keyed, full Checker
+	keyless.SetSecret(0, &secret)
 	keyed.SetKey(h, &public)
 	full.SetKey(h, &public)
 	full.SetSecret(0, &secret)
 	rapid.Check(t, func(t *rapid.T) {
 		msg := drawBytes(t, "message", 0, 200)
 		src := rapid.SampledFrom([]netip.AddrPort{{}, portA}).Draw(t, "source")
-		for _, c := range []*Checker{&bare, &keyed, &full} {
+		for _, c := range []*Checker{&bare, &keyless, &keyed, &full} {
 			var reply [64]byte
 			made := c.Reply(h, &reply, msg, src, new([24]byte))
 			if c.CheckMAC1(h, msg) || c.CheckMAC2(h, msg, src, 0) {
@@ -224,6 +228,19 @@ func TestNothingPanics_SEC08(t *testing.T) {
 			}
 		}
 	})
+}
+
+// SEC-08: what is too short for a sender index and two MACs is no handshake message, however well signed.
+func TestShortMessages_SEC08(t *testing.T) {
+	p := newParty(0)
+	for n := 32; n <= 40; n++ {
+		msg := make([]byte, n)
+		refSign(msg, p.public, refCookie(p.secret, portA))
+		mac1, mac2 := p.c.CheckMAC1(p.h, msg), p.c.CheckMAC2(p.h, msg, portA, 0)
+		if want := n == 40; mac1 != want || mac2 != want {
+			t.Errorf("%d bytes: mac1 %v, mac2 %v", n, mac1, mac2)
+		}
+	}
 }
 
 // SEC-08: a Checker without a key accepts not even what its zero keys would sign.

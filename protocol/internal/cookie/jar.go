@@ -60,7 +60,7 @@ func (j *Jar) Sign(h *Hasher, msg []byte, now timers.Time) {
 // Consume takes a cookie reply whose receiver index is that of our last handshake message to this peer. A good one
 // stores its cookie for the messages to come, uses up the outstanding mac1, and is no reason to send anything
 // (COOKIE-08, COOKIE-09); any other changes nothing. The reply itself is not written to.
-func (j *Jar) Consume(reply *[wire.CookieReplySize]byte, now timers.Time) Result {
+func (j *Jar) Consume(reply *[64]byte, now timers.Time) Result {
 	if !j.awaiting {
 		return NothingSent
 	}
@@ -75,6 +75,4 @@ func (j *Jar) Consume(reply *[wire.CookieReplySize]byte, now timers.Time) Result
 }
 
 // Wipe forgets the cookie and the outstanding mac1. The jar can go on being used, as if new.
-func (j *Jar) Wipe() {
-	*j = Jar{aead: j.aead, mac1Key: j.mac1Key}
-}
+func (j *Jar) Wipe() { *j = Jar{aead: j.aead, mac1Key: j.mac1Key} }

@@ -94,10 +94,11 @@ func TestOneReplyPerMAC1_COOKIE08(t *testing.T) {
 	if got := p.j.Consume(p.reply(t, first, portA, 1), 0); got != OK {
 		t.Fatalf("the first reply: %v", got)
 	}
-	for name, reply := range map[string]*[64]byte{"same": p.reply(t, first, portA, 1), "other": p.reply(t, first, portB, 2)} {
-		if got := p.j.Consume(reply, 0); got != NothingSent {
-			t.Fatalf("the %s reply a second time: %v", name, got)
-		}
+	if got := p.j.Consume(p.reply(t, first, portA, 1), 0); got != NothingSent {
+		t.Fatalf("the same reply again: %v", got)
+	}
+	if got := p.j.Consume(p.reply(t, first, portB, 2), 0); got != NothingSent {
+		t.Fatalf("another reply to the same message: %v", got)
 	}
 	second := p.message(0)
 	wantMAC2(t, p, second, refCookie(p.secret, portA), "the next initiation")

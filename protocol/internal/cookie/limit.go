@@ -55,10 +55,7 @@ func NewBudget(perSecond, burst int) Budget {
 func (b *Budget) Take(now timers.Time) bool { return b.rate.take(&b.full, now) }
 
 // The table of Sources: 1,024 addresses at once, 16 KiB.
-const (
-	sourceSets = 128
-	sourceWays = 8
-)
+const sourceSets, sourceWays = 128, 8
 
 // Sources limits each source address by its own token bucket (DOS-03). The table has a fixed size and no list of
 // anything: an address is found by a MAC under a secret seed, so that an attacker can neither aim at the set of
@@ -97,11 +94,7 @@ func (s *Sources) Allow(h *Hasher, seed *[32]byte, src netip.Addr, now timers.Ti
 	entry := -1
 	for i := range ways {
 		live := ways[i].full > now
-		if live && ways[i].tag == tag {
-			entry = i
-			break
-		}
-		if !live && entry < 0 {
+		if live && ways[i].tag == tag || !live && entry < 0 { // its own place, or else the first free one
 			entry = i
 		}
 	}
@@ -114,16 +107,9 @@ func (s *Sources) Allow(h *Hasher, seed *[32]byte, src netip.Addr, now timers.Ti
 
 // place returns the set and the tag of an address. The two families cannot meet, as their inputs differ in length.
 func place(h *Hasher, seed *[32]byte, src netip.Addr) (set int, tag uint64) {
-	input := h.source[:0]
-	if src = src.Unmap(); src.Is4() {
-		ip := src.As4()
-		input = append(input, ip[:]...)
-	} else {
-		ip := src.As16()
-		input = append(input, ip[:8]...)
-	}
+	input := appendAddr(h.source[:0], src)
 	var mac [wire.MACSize]byte
-	h.MAC(&mac, seed[:], input)
+	h.MAC(&mac, seed[:], input[:min(len(input), 8)])
 	return int(mac[8] % sourceSets), binary.LittleEndian.Uint64(mac[:])
 }
 

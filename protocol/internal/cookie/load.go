@@ -9,11 +9,7 @@ import (
 
 // The last second is counted in eight buckets of 125 ms, the current one included: what is called "the last second"
 // is between 875 ms and 1 s long, and memory does not depend on the rate.
-const (
-	loadBuckets = 8
-	loadBucket  = time.Second / loadBuckets
-	loadHold    = time.Second
-)
+const loadBuckets, loadBucket, loadHold = 8, int64(time.Second) / 8, time.Second
 
 // Load decides whether a device is under load (DOS-01, which the paper leaves open): while at least an eighth of the
 // handshake job slots are taken, or while more initiations made a job in the last second than a limit, and for one
@@ -55,15 +51,14 @@ func (l *Load) UnderLoad(now timers.Time, inFlight int) bool {
 // advance moves the window to now, bucket by bucket, so that the hold starts at the edge where the count fell to the
 // limit and not at the time of the call that found out. No more than eight buckets can hold anything.
 func (l *Load) advance(now timers.Time) {
-	slot := int64(now) / int64(loadBucket)
-	if int64(now)%int64(loadBucket) < 0 {
+	slot := int64(now) / loadBucket
+	if int64(now)%loadBucket < 0 {
 		slot-- // round down before zero as well, or two buckets would be one
 	}
 	for l.total > 0 && l.slot < slot {
 		l.slot++
 		if l.total > l.perSecond {
-			edge := timers.Time(l.slot * int64(loadBucket))
-			l.until = max(l.until, edge.Add(loadHold))
+			l.until = max(l.until, timers.Time(l.slot*loadBucket).Add(loadHold))
 		}
 		oldest := &l.counts[l.slot&(loadBuckets-1)]
 		l.total -= *oldest

@@ -54,17 +54,21 @@ func TestLoadIsSticky_DOS02(t *testing.T) {
 			t.Errorf("%d ms, in flight until 100 ms: under load %v", tc.at, got)
 		}
 	}
-	// 21 initiations at 100 ms are in the bucket of 0 to 125 ms, which leaves the window at 1000 ms.
+	// Buckets start at multiples of 125 ms, before Time 0 as well, and leave the window when the eighth after them
+	// starts: 21 initiations at 100 ms count until 1000 ms, and at −100 ms until 875 ms.
 	for _, tc := range []struct {
-		at   int64
-		want bool
-	}{{100, true}, {999, true}, {1000, true}, {1999, true}, {2000, false}, {60_000, false}} {
+		made, at int64
+		want     bool
+	}{
+		{100, 100, true}, {100, 1000, true}, {100, 1999, true}, {100, 2000, false}, {100, 60_000, false},
+		{-100, -100, true}, {-100, 875, true}, {-100, 1874, true}, {-100, 1875, false},
+	} {
 		l := NewLoad(4096, 20)
 		for range 21 {
-			l.JobMade(ms(100))
+			l.JobMade(ms(tc.made))
 		}
 		if got := l.UnderLoad(ms(tc.at), 0); got != tc.want {
-			t.Errorf("%d ms, first question after the burst at 100 ms: under load %v", tc.at, got)
+			t.Errorf("%d ms, first question after a burst at %d ms: under load %v", tc.at, tc.made, got)
 		}
 	}
 }
@@ -182,8 +186,13 @@ func TestLoadAtTheEndsOfTime_SEC08(t *testing.T) {
 		}
 	}
 	l.JobMade(ms(5000))
-	l.JobMade(ms(1000))
-	if !l.UnderLoad(ms(1000), 0) || l.UnderLoad(ms(8000), 0) {
-		t.Error("a step back in time upset the count")
+	l.JobMade(ms(900))
+	for _, tc := range []struct {
+		at   int64
+		want bool
+	}{{900, true}, {5100, true}, {8000, false}} {
+		if got := l.UnderLoad(ms(tc.at), 0); got != tc.want {
+			t.Errorf("%d ms, after a step back in time: under load %v", tc.at, got)
+		}
 	}
 }

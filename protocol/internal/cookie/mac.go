@@ -14,8 +14,7 @@ import (
 // the output length, the buffered block and how much of it is filled. NewHasher proves it before first use.
 const (
 	stateH      = 3
-	stateC      = stateH + 8*4
-	stateSize   = stateC + 2*4
+	stateSize   = stateH + 8*4 + 2*4
 	stateBlock  = stateSize + 1
 	stateFilled = stateBlock + blake2s.BlockSize
 	stateLen    = stateFilled + 1
@@ -29,43 +28,34 @@ const parameter0 = 0x6a09e667 ^ 0x01010000 ^ wire.MACSize
 // key of one single MAC, so that there is no digest worth keeping per key. One unkeyed digest is kept instead, and for
 // each MAC it is loaded with the state that a keyed one starts from, the padded key as its first buffered block.
 type Hasher struct {
-	digest hash.Hash
-	loader encoding.BinaryUnmarshaler
+	digest resumable
 	state  [stateLen]byte     // of a fresh keyed digest; its block is zero between calls, so no key stays here
 	sum    [wire.MACSize]byte // a local array given to an interface would be moved to the heap
-	source [18]byte           // input of a cookie, for the same reason
+	source [16 + 2]byte       // an address and a port, for the same reason
+}
+
+// resumable is what blake2s.New256 documents that its digest is.
+type resumable interface {
+	hash.Hash
+	encoding.BinaryMarshaler
+	encoding.BinaryUnmarshaler
 }
 
 // NewHasher returns the scratch space that one device needs for all its MACs. It panics if x/crypto no longer
 // marshals its digests as the code here expects: a broken build, found at start and not at the first handshake.
 func NewHasher() *Hasher {
-	const broken = "cookie: the marshalled state of x/crypto/blake2s has changed"
-	digest, err := blake2s.New256(nil)
-	if err != nil {
-		panic(broken)
-	}
-	marshaler, ok := digest.(encoding.BinaryMarshaler)
-	loader, ok2 := digest.(encoding.BinaryUnmarshaler)
-	if !ok || !ok2 {
-		panic(broken)
-	}
-	h := &Hasher{digest: digest, loader: loader}
-	if state, err := marshaler.MarshalBinary(); err != nil || copy(h.state[:], state) != stateLen {
-		panic(broken)
-	}
-	h.state[stateSize] = wire.MACSize
-	h.state[stateFilled] = blake2s.BlockSize
+	plain, _ := blake2s.New256(nil) // can fail by its key only
+	h := &Hasher{digest: plain.(resumable)}
+	fresh, _ := h.digest.MarshalBinary()
+	copy(h.state[:], fresh)
+	h.state[stateSize], h.state[stateFilled] = wire.MACSize, blake2s.BlockSize
 
-	key := [blake2s.Size]byte{1, 2, 3}
-	reference, err := blake2s.New128(key[:])
-	if err != nil {
-		panic(broken)
-	}
-	var got [wire.MACSize]byte
+	key, got := [blake2s.Size]byte{1, 2, 3}, [wire.MACSize]byte{}
 	h.MAC(&got, key[:], key[:])
+	reference, _ := blake2s.New128(key[:])
 	reference.Write(key[:])
-	if got != [wire.MACSize]byte(reference.Sum(nil)) {
-		panic(broken)
+	if string(reference.Sum(nil)) != string(got[:]) {
+		panic("cookie: the marshalled state of x/crypto/blake2s has changed")
 	}
 	return h
 }
@@ -79,9 +69,7 @@ func (h *Hasher) MAC(dst *[wire.MACSize]byte, key, msg []byte) {
 	binary.BigEndian.PutUint32(h.state[stateH:], parameter0^uint32(len(key))<<8)
 	block := h.state[stateBlock:stateFilled]
 	copy(block, key)
-	if err := h.loader.UnmarshalBinary(h.state[:]); err != nil {
-		panic(err) // NewHasher has loaded the same layout before
-	}
+	_ = h.digest.UnmarshalBinary(h.state[:]) // refuses another magic or length only, and NewHasher has tried these
 	clear(block[:len(key)])
 	h.digest.Write(msg)
 	h.digest.Sum(h.sum[:0])
