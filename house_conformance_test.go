@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/ast"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -102,8 +103,9 @@ func names(cell string) (all []string) {
 	return all
 }
 
-// symbols is what rows may name: "pkg.Func", "pkg.Type.Method", "pkg.Const" in code, "pkg.TestName" in tests, and the
-// string literals of each package's tests, for the names of subtests.
+// symbols is what rows may name: "pkg.Func", "pkg.Type.Method", "pkg.Const" in code and "pkg.TestName" in tests. For
+// subtests it has the string literals of each test that calls Run, under the test's name, and those of the
+// rest of each package's test files, where tables may stand, under the package's.
 type symbols struct {
 	code, tests map[string]bool
 	subtests    map[string]map[string]bool
@@ -124,9 +126,6 @@ func indexSymbols(t *tree) *symbols {
 				} else {
 					s.addCode(pkg, decl)
 				}
-			}
-			if f.isTest() {
-				s.addLiterals(pkg, f.ast)
 			}
 		}
 	}
@@ -158,23 +157,31 @@ func (s *symbols) addCode(pkg string, decl ast.Decl) {
 var testName = regexp.MustCompile(`^(Test|Fuzz|Example)([A-Z_0-9].*)?$`)
 
 func (s *symbols) addTest(pkg string, decl ast.Decl) {
+	name := pkg
 	if d, ok := decl.(*ast.FuncDecl); ok && d.Recv == nil && testName.MatchString(d.Name.Name) {
-		s.tests[pkg+"."+d.Name.Name] = true
+		name = pkg + "." + d.Name.Name
+		s.tests[name] = true
 	}
-}
-
-func (s *symbols) addLiterals(pkg string, f *ast.File) {
-	if s.subtests[pkg] == nil {
-		s.subtests[pkg] = map[string]bool{}
-	}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if lit, ok := n.(*ast.BasicLit); ok {
-			if v, err := strconv.Unquote(lit.Value); err == nil {
-				s.subtests[pkg][strings.ReplaceAll(v, " ", "_")] = true
+	literals, runs := map[string]bool{}, false
+	ast.Inspect(decl, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if v, err := strconv.Unquote(n.Value); err == nil {
+				literals[strings.ReplaceAll(v, " ", "_")] = true
 			}
+		case *ast.CallExpr:
+			f, ok := n.Fun.(*ast.SelectorExpr)
+			runs = runs || ok && f.Sel.Name == "Run"
 		}
 		return true
 	})
+	if name != pkg && !runs {
+		return
+	}
+	if s.subtests[name] == nil {
+		s.subtests[name] = map[string]bool{}
+	}
+	maps.Copy(s.subtests[name], literals)
 }
 
 func receiverName(t ast.Expr) string {
@@ -197,8 +204,12 @@ func (s *symbols) hasTest(name string) bool {
 		return strings.HasSuffix(script, ".txt") && s.script(script)
 	}
 	top, sub, nested := strings.Cut(name, "/")
+	if !nested || !s.tests[top] {
+		return s.tests[top]
+	}
 	pkg, _, _ := strings.Cut(top, ".")
-	return s.tests[top] && (!nested || s.subtests[pkg][sub])
+	own, runs := s.subtests[top]
+	return runs && (own[sub] || s.subtests[pkg][sub])
 }
 
 // A tally is what checkTable counted.

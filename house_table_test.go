@@ -86,22 +86,25 @@ func TestHouseConformanceCanFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := indexSymbols(memTree(t, map[string]string{
-		"timers/a.go":      "package timers\ntype Peer struct{}\nfunc (p *Peer) Sent() {}\nfunc arm() {}\nconst Max = 1\n",
-		"timers/a_test.go": "package timers_test\nfunc TestSent(t *T) { t.Run(\"two words\", nil) }\nfunc helper() {}\n",
-		"cmd/wg/main.go":   "package main\nfunc run() {}\n",
+		"timers/a.go": "package timers\ntype Peer struct{}\nfunc (p *Peer) Sent() {}\nfunc arm() {}\nconst Max = 1\n",
+		"timers/a_test.go": "package timers_test\nfunc TestSent(t *T) { t.Run(\"two words\", nil) }\nfunc helper() {}\n" +
+			"func TestFlat() { f(\"one\") }\nvar table = list(\"from a table\")\n",
+		"cmd/wg/main.go": "package main\nfunc run() {}\n",
 	}))
 	s.script = func(name string) bool { return name == "psk.txt" }
 	const two = "| KEY-02 | SHOULD | | | not ours |\n"
 	for _, c := range []struct{ name, table, want string }{
 		{"good", "| KEY-01 | MUST | `timers.Peer.Sent`, `timers.arm` | `timers.TestSent` | |\n" + two, ""},
 		{"good subtest and script", "| KEY-01 | MUST | `timers.Max`, `wg.run` | `timers.TestSent/two_words`, " +
-			"`protocoltest/script/psk.txt` | |\n" + two, ""},
+			"`protocoltest/script/psk.txt`, `timers.TestSent/from_a_table` | |\n" + two, ""},
 		{"no function", "| KEY-01 | MUST | `timers.Peer.Gone` | `timers.TestSent` | |\n" + two,
 			"KEY-01: there is no function timers.Peer.Gone"},
 		{"test as function", "| KEY-01 | MUST | `timers.TestSent` | `timers.TestSent` | |\n" + two, "there is no function"},
 		{"no test", "| KEY-01 | MUST | `timers.arm` | `timers.TestGone` | |\n" + two, "there is no test timers.TestGone"},
 		{"helper as test", "| KEY-01 | MUST | `timers.arm` | `timers.helper` | |\n" + two, "there is no test"},
 		{"no subtest", "| KEY-01 | MUST | `timers.arm` | `timers.TestSent/three` | |\n" + two, "there is no test"},
+		{"no Run", "| KEY-01 | MUST | `timers.arm` | `timers.TestFlat/one` | |\n" + two, "there is no test"},
+		{"another's subtest", "| KEY-01 | MUST | `timers.arm` | `timers.TestSent/one` | |\n" + two, "there is no test"},
 		{"no script", "| KEY-01 | MUST | `timers.arm` | `protocoltest/script/x.txt` | |\n" + two, "there is no test"},
 		{"no backquotes", "| KEY-01 | MUST | timers.arm | `timers.TestSent` | |\n" + two, "there is no function (no back"},
 		{"function only", "| KEY-01 | MUST | `timers.arm` | | |\n" + two, "neither a function with a test nor a reason"},
