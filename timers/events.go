@@ -135,8 +135,7 @@ func (p *Peer) DeferRetry() {
 // ArmRetryNow is for a consumed response that came to nothing: a T1 that was deferred for it, and has not been armed
 // since, is due at once.
 func (p *Peer) ArmRetryNow(now Time) {
-	if p.deferred {
-		p.deferred = false
+	if p.deferred { // until T1 fires or ends
 		p.armIfIdle(RetransmitHandshake, now)
 	}
 }

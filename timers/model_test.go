@@ -259,6 +259,11 @@ var modelEvents = map[string]func(t *rapid.T, p *Peer, m *naive, now Time){
 		same(t, "RekeyOnReceive", p.RekeyOnReceive(now, s), want)
 		m.lastMinute = m.lastMinute || want
 	},
+	"last attempt": func(_ *rapid.T, p *Peer, m *naive, _ Time) {
+		if m.up { // what 19 retries in a row come to, which random steps would hardly ever reach
+			p.attempts, m.attempts = MaxAttempts+1, 19
+		}
+	},
 	"defer": func(_ *rapid.T, p *Peer, m *naive, _ Time) {
 		p.DeferRetry()
 		delete(m.deadline, t1)
@@ -315,6 +320,11 @@ func (w *modelWorld) check(t *rapid.T) {
 
 // checkHeap verifies what queue.go says of its entries.
 func checkHeap(t interface{ Fatalf(string, ...any) }, q *Queue) {
+	for _, e := range q.heap[len(q.heap):cap(q.heap)] {
+		if e != (entry{}) {
+			t.Fatalf("an entry that was deleted keeps its peer alive")
+		}
+	}
 	for i, e := range q.heap {
 		if int(e.peer.slot) != i+1 {
 			t.Fatalf("the peer at place %d believes it is at %d", i, int(e.peer.slot)-1)
@@ -377,8 +387,10 @@ func modelProperty(t *rapid.T) {
 		"advance more": w.advance,
 		"fire":         w.fire,
 		"add": func(t *rapid.T) {
-			if len(w.peers) < 12 {
-				w.add(t)
+			for range rapid.IntRange(1, 6).Draw(t, "peers") {
+				if len(w.peers) < 24 {
+					w.add(t)
+				}
 			}
 		},
 		"remove": func(t *rapid.T) {

@@ -67,6 +67,44 @@ func TestQueueIsExactAfterCancelAndExtension(t *testing.T) {
 	}
 }
 
+// A queue deep enough that an entry deleted in the middle may have to be replaced by one that belongs above it.
+func TestQueueDeep(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var q Queue
+	peers := make([]Peer, 300)
+	next := func() (best *Peer, at Time) {
+		at = Never
+		for i := range peers {
+			if _, d := peers[i].earliest(); peers[i].up && d < at { // in order of id, so ties fall to the smaller
+				best, at = &peers[i], d
+			}
+		}
+		return best, at
+	}
+	for i := range peers {
+		q.Add(&peers[i], uint32(i))
+	}
+	for range 20_000 {
+		i := rng.IntN(len(peers))
+		p, k := &peers[i], Kinds()[rng.IntN(5)]
+		switch rng.IntN(8) {
+		case 0:
+			q.Remove(p)
+			q.Add(p, uint32(i))
+		case 1:
+			p.cancel(k)
+		default:
+			p.Up(t0)
+			p.arm(k, t0.Add(time.Duration(rng.IntN(1000))))
+		}
+		got, _, at, _ := q.Next()
+		if want, wantAt := next(); got != want || at != wantAt {
+			t.Fatalf("Next is %v at %v, a scan says %v at %v", got, at.Sub(t0), want, wantAt.Sub(t0))
+		}
+		checkHeap(t, &q)
+	}
+}
+
 func TestQueueMisuse(t *testing.T) {
 	mustPanic := func(why string, f func()) {
 		t.Helper()
@@ -154,6 +192,9 @@ func completenessRun(seed uint64, poke time.Duration) []fired {
 			}
 			act := p.Expire(now, kind)
 			log = append(log, fired{now, p.id, kind, act})
+			if act == ActNone || len(log) > 100_000 {
+				return append(log, fired{Never, uint32(poke), None, ActNone}) // endless: makes the comparison fail
+			}
 			if act == ActRetry || act == ActNewHandshake || act == ActPersistentKeepalive {
 				if p.WantInitiation(now, act == ActRetry) {
 					p.InitiationSent(now, time.Duration(now%Time(MaxJitter)), act == ActRetry)
@@ -219,7 +260,9 @@ func TestNoAllocations(t *testing.T) {
 				if !ok || at > now {
 					break
 				}
-				p.Expire(now, kind)
+				if p.Expire(now, kind) == ActNone {
+					t.Fatalf("Next named %v, which does not fire", kind)
+				}
 			}
 		})
 		if got != 0 {
