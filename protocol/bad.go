@@ -1,0 +1,90 @@
+package protocol
+
+import (
+	"net/netip"
+
+	"github.com/purewire/purewire/protocol/internal/cookie"
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/protocol/wire"
+	"github.com/purewire/purewire/timers"
+)
+
+// Decision points at which a known-bad core needs more than a condition. Each is the plain call when the
+// device has no defects.
+
+// classify is wire.Classify.
+func (d *Device) classify(dg *Datagram) (wire.Type, wire.Problem) {
+	b := dg.Bytes()
+	t, problem := wire.Classify(b)
+	switch {
+	case problem == wire.OK:
+	case problem == wire.BadReserved && d.bad.Has(defect.AcceptReserved):
+		return wire.Classify(append([]byte{b[0], 0, 0, 0}, b[4:]...))
+	case problem == wire.BadLength && b[0] == byte(wire.TypeInitiation) && len(b) > wire.InitiationSize &&
+		d.bad.Has(defect.AcceptLong):
+		dg.Len = wire.InitiationSize
+		return wire.TypeInitiation, wire.OK
+	}
+	return t, problem
+}
+
+// wantInitiation is timers.Peer.WantInitiation.
+func (d *Device) wantInitiation(p *peer, retry bool) bool {
+	if d.bad.Has(defect.NoInitiationLimit) {
+		p.timers.KeysExpiredByIdentity(d.now)
+	}
+	return d.unlessStalled(p, p.timers.WantInitiation(d.now, retry))
+}
+
+// mayLeave is timers.Peer.InitiationSent.
+func (d *Device) mayLeave(p *peer, s *jobSlot) bool {
+	return d.unlessStalled(p, p.timers.InitiationSent(d.now, s.drawn.retransmit, p.retry))
+}
+
+// unlessStalled takes away the retry that a suppressed initiation was given, as if there were no such rule.
+func (d *Device) unlessStalled(p *peer, allowed bool) bool {
+	if d.bad.Has(defect.CrossingStall) && !allowed {
+		p.timers.DeferRetry()
+	}
+	return allowed
+}
+
+// cookieAddress is what a cookie is bound to: address and port (COOKIE-14).
+func (d *Device) cookieAddress(dg *Datagram) netip.AddrPort {
+	if d.bad.Has(defect.CookieIgnoresPort) {
+		return netip.AddrPortFrom(dg.Endpoint.Remote.Addr(), 0)
+	}
+	return dg.Endpoint.Remote
+}
+
+// cookieArrived is cookie.Jar.Consume.
+func (d *Device) cookieArrived(p *peer, msg *[wire.CookieReplySize]byte, dg *Datagram, out *Batch) {
+	switch p.jar.Consume(msg, d.now) {
+	case cookie.NothingSent:
+		d.drop(out, DropCookieUnexpected, p, dg.Endpoint, dg.Len)
+		return
+	case cookie.Forged:
+		d.drop(out, DropCookieForged, p, dg.Endpoint, dg.Len)
+		return
+	}
+	d.emit(out, Event{Kind: EventCookieAccepted, Peer: p.id})
+	if d.bad.Has(defect.RoamOnCookie) {
+		p.endpoint = dg.Endpoint
+	}
+	if d.bad.Has(defect.CountCookies) {
+		p.rx += wire.CookieReplySize
+	}
+	if d.bad.Has(defect.CookieRetriesAtOnce) {
+		p.timers.KeysExpiredByIdentity(d.now)
+		d.initiate(p, CauseRetransmit, true, out)
+	}
+}
+
+// session is k.session as the rekey rules see it.
+func (d *Device) session(k *keypair) timers.Session {
+	s := k.session
+	if d.bad.Has(defect.ResponderRekeys) {
+		s.Initiator = true
+	}
+	return s
+}

@@ -1,0 +1,304 @@
+package protocol
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/protocol/internal/handshake"
+	"github.com/purewire/purewire/routing"
+	"github.com/purewire/purewire/timers"
+)
+
+func invalid(field string, value any) error {
+	return fmt.Errorf("%w: %s %v", ErrInvalid, field, value)
+}
+
+// Configure validates all changes, in order, each as if the ones before it were applied; then it applies them
+// all, or none and returns an error that tells which one and why (test with errors.Is). Work that a change
+// causes for peers becomes due at once and is done by HandleTimeout, so ask for the Deadline afterwards.
+//
+// A peer with our own public key is silently ignored, and an identity whose public key is a peer's removes
+// that peer (UAPI-33). An update never re-creates a peer (LIFE-08).
+func (d *Device) Configure(now timers.Time, changes []Change, out *Batch) error {
+	d.tick(now, out)
+	v := validation{device: d, public: d.public, own: d.identity != nil, count: len(d.byKey)}
+	for i := range changes {
+		if err := v.check(&changes[i]); err != nil {
+			return fmt.Errorf("change %d: %w", i, err)
+		}
+	}
+	for i := range changes {
+		d.apply(&changes[i], out)
+	}
+	return nil
+}
+
+// validation follows what a list of changes would do to the set of peers and the identity.
+type validation struct {
+	device  *Device
+	peers   map[PublicKey]bool // what the changes made of a peer; absent: nothing
+	cleared bool
+	public  PublicKey
+	own     bool
+	count   int
+}
+
+func (v *validation) has(k PublicKey) bool {
+	if is, ok := v.peers[k]; ok {
+		return is
+	}
+	_, is := v.device.byKey[k]
+	return is && !v.cleared
+}
+
+func (v *validation) set(k PublicKey, is bool) {
+	if was := v.has(k); was == is {
+		return
+	}
+	if v.peers == nil {
+		v.peers = map[PublicKey]bool{}
+	}
+	v.peers[k] = is
+	if is {
+		v.count++
+	} else {
+		v.count--
+	}
+}
+
+func (v *validation) check(c *Change) error {
+	switch c.Op {
+	case OpIdentity:
+		if v.own = c.Identity != nil; v.own {
+			v.public = c.Identity.PublicKey()
+			v.set(v.public, false)
+		}
+		return nil
+	case OpMTU:
+		if c.MTU < 0 {
+			return invalid("MTU", c.MTU)
+		}
+		return nil
+	case OpRemovePeers:
+		v.cleared, v.peers, v.count = true, nil, 0
+		return nil
+	case OpRemovePeer:
+		if !v.has(c.Peer) && !c.Lenient {
+			return fmt.Errorf("%w: %v", ErrUnknownPeer, c.Peer)
+		}
+		v.set(c.Peer, false)
+		return nil
+	case OpAddPeer, OpUpdatePeer, OpPutPeer:
+		return v.checkPeer(c)
+	}
+	return invalid("Op", c.Op)
+}
+
+func (v *validation) checkPeer(c *Change) error {
+	has := v.has(c.Peer)
+	switch {
+	case v.own && c.Peer == v.public:
+	case c.Op == OpAddPeer && has && !c.Lenient:
+		return fmt.Errorf("%w: %v", ErrPeerExists, c.Peer)
+	case c.Op == OpUpdatePeer && !has && !c.Lenient:
+		return fmt.Errorf("%w: %v", ErrUnknownPeer, c.Peer)
+	case c.Op != OpUpdatePeer && !has:
+		if v.count >= v.device.limits.Peers {
+			return ErrLimit
+		}
+		v.set(c.Peer, true)
+	}
+	if c.Endpoint != nil && *c.Endpoint != (netip.AddrPort{}) && (!c.Endpoint.IsValid() || c.Endpoint.Port() == 0) {
+		return invalid("Endpoint", *c.Endpoint)
+	}
+	for _, prefixes := range [][]netip.Prefix{c.AllowedIPs, c.RemoveAllowedIPs} {
+		for _, p := range prefixes {
+			if err := routing.Valid(p); err != nil {
+				return fmt.Errorf("%w: %w", ErrInvalid, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Device) apply(c *Change, out *Batch) {
+	p := d.byKey[c.Peer]
+	switch c.Op {
+	case OpIdentity:
+		d.changeIdentity(c.Identity, out)
+	case OpMTU:
+		d.mtu = c.MTU
+	case OpRemovePeers:
+		for p := range d.all() {
+			d.remove(p, out)
+		}
+		d.compact()
+	case OpRemovePeer:
+		if p != nil {
+			d.remove(p, out)
+			d.compact()
+		}
+	case OpAddPeer:
+		if p == nil {
+			d.update(d.add(c.Peer, out), c, out)
+		}
+	case OpPutPeer:
+		if p == nil {
+			p = d.add(c.Peer, out)
+		}
+		d.update(p, c, out)
+	case OpUpdatePeer:
+		d.update(p, c, out)
+	}
+}
+
+// add makes a peer, or gives nil for our own key.
+func (d *Device) add(k PublicKey, out *Batch) *peer {
+	if d.identity != nil && k == d.public {
+		return nil
+	}
+	d.lastID++
+	p := &peer{id: d.lastID, public: k}
+	d.queue.Add(&p.timers, uint32(p.id))
+	if d.up {
+		p.timers.Up(d.now)
+	}
+	d.peers = append(d.peers, peerEntry{p.id, p})
+	d.byKey[k] = p
+	d.emit(out, Event{Kind: EventPeerAdded, Peer: p.id})
+	return p
+}
+
+// remove drops a peer and everything that refers to it; jobs that are out find it dead. The caller compacts.
+func (d *Device) remove(p *peer, out *Batch) {
+	d.wipe(p, out)
+	d.queue.Remove(&p.timers)
+	d.routes.RemoveAll(p)
+	delete(d.byKey, p.public)
+	d.waiting = slices.DeleteFunc(d.waiting, func(q *peer) bool { return q == p })
+	p.dead, p.psk = true, PresharedKey{}
+	i, _ := slices.BinarySearchFunc(d.peers, p.id, byID)
+	d.peers[i].peer = nil
+	d.holes++
+	d.emit(out, Event{Kind: EventPeerRemoved, Peer: p.id})
+}
+
+// compact closes the holes that removed peers left, once they are the larger half.
+func (d *Device) compact() {
+	if 2*d.holes > len(d.peers) {
+		d.peers = slices.DeleteFunc(d.peers, func(e peerEntry) bool { return e.peer == nil })
+		d.holes = 0
+	}
+}
+
+// update applies the fields of c to p (nil: our own key, or a peer that is not there). Sessions, counters and
+// timestamps stay as they are (LIFE-08); a new preshared key counts from the next handshake on (CRYPTO-16).
+func (d *Device) update(p *peer, c *Change, out *Batch) {
+	if p == nil {
+		return
+	}
+	if c.PresharedKey != nil {
+		p.psk = *c.PresharedKey
+		if d.bad.Has(defect.PSKChangeDropsSession) {
+			d.zero(p, out)
+		}
+	}
+	if c.Endpoint != nil {
+		first := !p.endpoint.IsValid() && c.Endpoint.IsValid()
+		p.endpoint = Endpoint{Remote: netip.AddrPortFrom(c.Endpoint.Addr().Unmap().WithZone(""), c.Endpoint.Port())}
+		if *c.Endpoint == (netip.AddrPort{}) {
+			p.endpoint = Endpoint{}
+		}
+		if first {
+			p.timers.KickPersistentKeepalive(d.now) // it was due before, with nowhere to go
+		}
+	} else if d.bad.Has(defect.UpdateForgetsEndpoint) {
+		p.endpoint = Endpoint{}
+	}
+	if c.PersistentKeepalive != nil {
+		p.timers.SetPersistentKeepalive(d.now, *c.PersistentKeepalive)
+	}
+	if c.ReplaceAllowedIPs {
+		d.routes.RemoveAll(p)
+	}
+	for _, prefix := range c.RemoveAllowedIPs {
+		d.routes.Delete(prefix, p)
+	}
+	for _, prefix := range c.AllowedIPs {
+		d.routes.Insert(prefix, p)
+	}
+	if p.waits() > 0 {
+		d.keepalive(p, CausePacket, out) // what waited may have somewhere to go now (UAPI-34)
+	}
+	d.traceTimers(p, out)
+}
+
+func (d *Device) setIdentity(id Identity) {
+	d.identity, d.public = id, PublicKey{}
+	if id != nil {
+		d.public = id.PublicKey()
+		d.checker.SetKey(d.hasher, (*[KeySize]byte)(&d.public))
+	}
+}
+
+// changeIdentity replaces our static key. The same key changes nothing (KEY-15); another ends sending on all
+// sessions, lets the next packet start a handshake at once, and gives up those that are under way. Receiving
+// on old key pairs goes on until they expire (KEY-16).
+func (d *Device) changeIdentity(id Identity, out *Batch) {
+	if id != nil && d.identity != nil && id.PublicKey() == d.public {
+		d.identity = id
+		return
+	}
+	d.setIdentity(id)
+	d.generation++
+	if p := d.byKey[d.public]; p != nil && id != nil {
+		d.remove(p, out)
+		d.compact()
+	}
+	for p := range d.all() {
+		d.dropPending(p)
+		p.ss, p.consuming = handshake.StaticStatic{}, 0
+		p.timers.KeysExpiredByIdentity(d.now)
+		for _, k := range p.keys {
+			if k != nil && !d.bad.Has(defect.KeyChangeKeepsSessions) {
+				k.expired = true
+			}
+		}
+		d.traceTimers(p, out)
+	}
+}
+
+// Up starts the device. Peers with a persistent keepalive are due at once (TIMER-22), in portions of
+// HandleTimeout.
+func (d *Device) Up(now timers.Time, out *Batch) {
+	d.tick(now, out)
+	if d.up {
+		return
+	}
+	d.up = true
+	for p := range d.all() {
+		p.timers.Up(d.now)
+		d.traceTimers(p, out)
+	}
+}
+
+// Down stops it: handshakes, key pairs, timers and waiting packets go, without a word to anybody (LIFE-04,
+// LIFE-10). Counters, endpoints and the greatest timestamps stay (TAI-04, STAT-06).
+func (d *Device) Down(now timers.Time, out *Batch) {
+	d.tick(now, out)
+	if !d.up {
+		return
+	}
+	d.up = false
+	d.generation++
+	d.waiting = d.waiting[:0]
+	for p := range d.all() {
+		if d.bad.Has(defect.DownKeepsKeys) {
+			p.timers.Down()
+			continue
+		}
+		d.wipe(p, out)
+	}
+}

@@ -1,0 +1,219 @@
+package protocol
+
+import (
+	"math"
+	"slices"
+
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/protocol/internal/handshake"
+	"github.com/purewire/purewire/protocol/wire"
+)
+
+// waitsForSlot stands for the job that an initiation of ours has not got yet.
+const waitsForSlot = math.MaxUint64
+
+// initiate is E1 of rules.md §1.5: somebody wants a handshake with p. It is asked for now and leaves when the
+// job comes back, unless the 5 s rule holds it up here or there (HS-21).
+func (d *Device) initiate(p *peer, cause Cause, retry bool, out *Batch) {
+	switch {
+	case !d.up || p.creating != 0:
+		return
+	case d.identity == nil:
+		d.drop(out, DropNoIdentity, p, Endpoint{}, 0)
+		return
+	case !p.endpoint.IsValid():
+		d.drop(out, DropNoEndpoint, p, Endpoint{}, 0)
+		return
+	case p.ss.State == handshake.Never:
+		d.drop(out, DropLowOrder, p, Endpoint{}, 0) // CRYPTO-12
+		return
+	}
+	if !d.wantInitiation(p, retry) {
+		d.emit(out, Event{Kind: EventSuppressed, Peer: p.id, Cause: cause})
+		return
+	}
+	p.cause, p.retry = cause, retry
+	if s := d.takeSlot(jobCreate, p); s != nil {
+		d.create(s, p, out)
+	} else {
+		p.creating = waitsForSlot
+		d.waiting = append(d.waiting, p) // never shed: it is ours (design §4)
+	}
+}
+
+// serveWaiting gives a slot that became free to the longest waiting initiation of ours.
+func (d *Device) serveWaiting(out *Batch) {
+	for len(d.waiting) > 0 && len(d.free) > 0 {
+		p := d.waiting[0]
+		d.waiting = slices.Delete(d.waiting, 0, 1)
+		if p.creating == waitsForSlot && !p.dead {
+			d.create(d.takeSlot(jobCreate, p), p, out)
+			d.traceTimers(p, out)
+		}
+	}
+}
+
+// create makes the job of an initiation: everything random and everything that depends on the time is drawn
+// here, so that the result is the same wherever and whenever it is computed.
+func (d *Device) create(s *jobSlot, p *peer, out *Batch) {
+	var ok bool
+	if s.drawn, ok = d.drawHandshake(); !ok {
+		d.release(s)
+		p.creating = 0
+		d.drop(out, DropNoEntropy, p, Endpoint{}, 0)
+		p.timers.InitiationFailed(d.now)
+		return
+	}
+	d.byIdx[s.drawn.index] = indexEntry{peer: p}
+	s.stamp = d.stamp(p)
+	if d.bad.Has(defect.IgnorePSK) {
+		s.psk = PresharedKey{}
+	}
+	d.hand(s, out)
+	p.creating = s.generation
+}
+
+// commitCreate sends the initiation that job made, if it may still leave.
+func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
+	p := s.peer
+	if d.superseded(s) {
+		delete(d.byIdx, s.drawn.index)
+		d.drop(out, DropSuperseded, p, Endpoint{}, 0)
+		if p.creating == job { // the identity changed meanwhile: try again with the new one (KEY-15)
+			p.creating = 0
+			d.initiate(p, p.cause, p.retry, out)
+		}
+		return
+	}
+	p.creating = 0
+	s.learn()
+	if s.refused != DropNone {
+		delete(d.byIdx, s.drawn.index)
+		d.drop(out, s.refused, p, Endpoint{}, 0)
+		if s.refused != DropLowOrder {
+			p.timers.InitiationFailed(d.now)
+		}
+		return
+	}
+	if !d.mayLeave(p, s) {
+		delete(d.byIdx, s.drawn.index)
+		d.emit(out, Event{Kind: EventSuppressed, Peer: p.id, Cause: p.cause})
+		return
+	}
+	d.dropPending(p)
+	p.pending = &pending{state: s.state, ephemeral: s.ephemeral, index: s.drawn.index, drawn: s.drawn}
+	p.pending.drawn.seed = [32]byte{}
+	p.handshakes++
+
+	d.secrets(p, s, true, out)
+	msg := out.alloc(wire.InitiationSize)
+	copy(msg, s.message[:])
+	d.sendHandshake(p, msg, out)
+	d.emit(out, Event{Kind: EventInitiationSent, Peer: p.id, Cause: p.cause, Attempt: p.timers.Attempts(),
+		Endpoint: p.endpoint, Local: s.drawn.index})
+}
+
+// secrets reports the ephemeral key of a handshake, before the message that it serves.
+func (d *Device) secrets(p *peer, s *jobSlot, initiator bool, out *Batch) {
+	if d.tracing(EventSecrets) {
+		d.emit(out, Event{Kind: EventSecrets, Peer: p.id, Local: s.drawn.index, Initiator: initiator,
+			Secret: s.ephemeral.Private()})
+	}
+}
+
+// handleResponse makes the job for a response: its receiver index must be that of an initiation that waits
+// (HS-08). Several may be under way for one initiation, so that a forged one cannot shut out the genuine one
+// (HS-10); the first that authenticates wins (HS-09).
+func (d *Device) handleResponse(dg *Datagram, out *Batch) {
+	msg := wire.AsResponse(dg.Bytes())
+	e, known := d.byIdx[msg.Receiver()]
+	if !known {
+		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len)
+		return
+	}
+	p := e.peer
+	if p.pending == nil || p.pending.index != msg.Receiver() {
+		d.drop(out, DropNotPending, p, dg.Endpoint, dg.Len)
+		return
+	}
+	s := d.takeSlot(jobConsume, p)
+	if s == nil {
+		d.drop(out, DropBusy, p, dg.Endpoint, dg.Len)
+		return
+	}
+	if d.bad.Has(defect.IgnorePSK) {
+		s.psk = PresharedKey{}
+	}
+	s.arrival, s.from = d.now, dg.Endpoint
+	s.state, s.ephemeral, s.drawn = p.pending.state, p.pending.ephemeral, p.pending.drawn
+	copy(s.message[:], msg[:])
+	p.consuming++
+	d.hand(s, out)
+}
+
+// commitConsume is E4: the session is up, and its first message proves it to the peer (HS-14).
+func (d *Device) commitConsume(s *jobSlot, out *Batch) {
+	p := s.peer
+	if d.superseded(s) {
+		d.drop(out, DropSuperseded, p, s.from, wire.ResponseSize)
+		return
+	}
+	p.consuming--
+	if reason := d.refuseResponse(p, s); reason != DropNone {
+		d.drop(out, reason, p, s.from, wire.ResponseSize)
+		if d.bad.Has(defect.FailedResponseClears) {
+			d.dropPending(p)
+		}
+		if p.consuming == 0 {
+			p.timers.ArmRetryNow(d.now)
+		}
+		return
+	}
+	remote := wire.AsResponse(s.message[:wire.ResponseSize]).Sender()
+	d.dropPending(p)
+	p.handshakes++
+	d.heard(p, s.from, out)
+	d.emit(out, Event{Kind: EventResponseAccepted, Peer: p.id, Endpoint: s.from, Local: s.drawn.index, Remote: remote})
+	d.beginInitiator(p, d.derive(p, &s.keys, &s.drawn, remote, true), out)
+	p.timers.ResponseReceived(d.now)
+	d.complete(p, true, out)
+	p.rx += wire.ResponseSize
+	d.confirm(p, out)
+}
+
+// refuseResponse says why a response that was worked on is not accepted: it failed, or another one was faster.
+func (d *Device) refuseResponse(p *peer, s *jobSlot) DropReason {
+	switch {
+	case s.handshakes != p.handshakes || p.pending == nil:
+		return DropSuperseded // HS-09, HS-25
+	default:
+		return s.refused
+	}
+}
+
+// confirm sends what waits, "the queued packets if any, else one keepalive" (HS-14, HS-15).
+func (d *Device) confirm(p *peer, out *Batch) {
+	waited := p.waits() > 0
+	d.flush(p, out)
+	if !waited && !d.bad.Has(defect.NoConfirmation) || d.bad.Has(defect.ExtraKeepalive) {
+		d.sealEmpty(p, out)
+	}
+}
+
+// complete notes that a handshake completed (STAT-07).
+func (d *Device) complete(p *peer, initiator bool, out *Batch) {
+	p.lastHandshake, p.shaken = d.wallClock().UnixNano(), true
+	d.emit(out, Event{Kind: EventHandshakeComplete, Peer: p.id, Initiator: initiator})
+}
+
+// handleCookie is E5: a cookie reply moves nothing but the cookie (COOKIE-09, COOKIE-11). Its index is that of
+// our last handshake message, be it an initiation or a response.
+func (d *Device) handleCookie(dg *Datagram, out *Batch) {
+	msg := wire.AsCookieReply(dg.Bytes())
+	e, known := d.byIdx[msg.Receiver()]
+	if !known || e.peer.jar == nil {
+		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len) // COOKIE-07
+		return
+	}
+	d.cookieArrived(e.peer, (*[wire.CookieReplySize]byte)(msg), dg, out)
+}

@@ -1,0 +1,210 @@
+package protocol
+
+import (
+	"bytes"
+
+	"github.com/purewire/purewire/protocol/internal/cookie"
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/protocol/internal/handshake"
+	"github.com/purewire/purewire/protocol/wire"
+	"github.com/purewire/purewire/timers"
+)
+
+// handleHandshake takes an initiation or a response: mac1, then, under load, mac2 and the source's budget, and
+// only then anything that costs a public-key operation (HS-04, COOKIE-20).
+func (d *Device) handleHandshake(t wire.Type, dg *Datagram, out *Batch) {
+	msg := dg.Bytes()
+	if d.identity == nil {
+		d.drop(out, DropNoIdentity, nil, dg.Endpoint, dg.Len)
+		return
+	}
+	if !d.checker.CheckMAC1(d.hasher, msg) && !d.bad.Has(defect.SkipMAC1) {
+		d.drop(out, DropMAC1, nil, dg.Endpoint, dg.Len)
+		if d.bad.Has(defect.AnswerBadMAC1) {
+			d.answerCookie(dg, out)
+		}
+		return
+	}
+	if d.loaded(out) {
+		if reason := d.admit(dg, out); reason != DropNone {
+			d.drop(out, reason, nil, dg.Endpoint, dg.Len)
+			return
+		}
+	}
+	if t == wire.TypeResponse {
+		d.handleResponse(dg, out)
+	} else {
+		d.handleInitiation(dg, out)
+	}
+}
+
+// loaded is UnderLoad, with a report when it changes.
+func (d *Device) loaded(out *Batch) bool {
+	is := d.UnderLoad(d.now)
+	if is != d.wasLoaded {
+		d.wasLoaded = is
+		d.emit(out, Event{Kind: EventLoad, Under: is})
+	}
+	return is
+}
+
+// Handshakes with a valid mac2 that one source may have processed under load: "20 per second, burst 5" (DOS-03).
+const sourcePerSecond, sourceBurst = 20, 5
+
+// admit decides under load about a handshake message whose mac1 is valid: DropNone is "process it" (COOKIE-18),
+// otherwise a cookie reply may have been sent (COOKIE-12).
+func (d *Device) admit(dg *Datagram, out *Batch) DropReason {
+	if d.sources == nil { // once per device, whoever the sender is
+		limiter, answered := cookie.NewSources(sourcePerSecond, sourceBurst),
+			cookie.NewSources(d.limits.CookiesPerSource, d.limits.CookiesPerSource)
+		d.sources, d.answered = &limiter, &answered
+	}
+	if d.checker.CheckMAC2(d.hasher, dg.Bytes(), d.cookieAddress(dg), d.now) {
+		if d.bad.Has(defect.NoSourceLimit) ||
+			d.sources.Allow(d.hasher, &d.seed, dg.Endpoint.Remote.Addr(), d.now) {
+			return DropNone
+		}
+		return DropRateLimited // silently (DOS-04)
+	}
+	if !d.answered.Allow(d.hasher, &d.seed, dg.Endpoint.Remote.Addr(), d.now) || !d.cookies.Take(d.now) {
+		return DropCookieBudget
+	}
+	return d.answerCookie(dg, out)
+}
+
+// answerCookie sends a cookie reply to where the message came from, whatever a peer's endpoint is (COOKIE-17).
+// It is counted nowhere (STAT-04).
+func (d *Device) answerCookie(dg *Datagram, out *Batch) DropReason {
+	defer clear(d.draw[:])
+	secret, nonce := (*[32]byte)(d.draw[:]), (*[24]byte)(d.draw[:])
+	if d.checker.NeedsSecret(d.now) {
+		if !d.read(secret[:]) {
+			return DropNoEntropy
+		}
+		d.checker.SetSecret(d.now, secret)
+	}
+	if !d.read(nonce[:]) {
+		return DropNoEntropy
+	}
+	buf := out.alloc(wire.CookieReplySize)
+	d.checker.Reply(d.hasher, (*[wire.CookieReplySize]byte)(buf), dg.Bytes(), d.cookieAddress(dg), nonce)
+	out.Datagrams = append(out.Datagrams, Datagram{Packet: Packet{Buf: buf, Len: len(buf)}, Endpoint: dg.Endpoint})
+	d.emit(out, Event{Kind: EventCookieSent, Endpoint: dg.Endpoint})
+	return DropNoCookie
+}
+
+// handleInitiation makes job 1 of the responder: nobody knows yet whose it is.
+func (d *Device) handleInitiation(dg *Datagram, out *Batch) {
+	d.load.JobMade(d.now)
+	s := d.takeSlot(jobOpen, nil)
+	if s == nil {
+		d.drop(out, DropBusy, nil, dg.Endpoint, dg.Len) // the newest goes (DOS-07)
+		return
+	}
+	s.arrival, s.from = d.now, dg.Endpoint
+	copy(s.message[:], dg.Bytes())
+	d.hand(s, out)
+}
+
+// commitOpen makes job 2 of job 1, in the same slot, for the peer whose static key the initiation names.
+func (d *Device) commitOpen(s *jobSlot, out *Batch) (p *peer, kept bool) {
+	reason := s.refused
+	if d.superseded(s) {
+		reason = DropSuperseded
+	}
+	if reason == DropNone {
+		p = d.byKey[s.remote]
+		reason = d.refuseOpen(p, s)
+	}
+	if reason == DropNone {
+		var ok bool
+		if s.drawn, ok = d.drawHandshake(); !ok {
+			reason = DropNoEntropy
+		}
+	}
+	if reason != DropNone {
+		d.drop(out, reason, p, s.from, wire.InitiationSize)
+		return p, false
+	}
+	s.kind = jobAnswer
+	s.bind(p)
+	if d.bad.Has(defect.IgnoreTimestamp) {
+		s.greatest = [12]byte{}
+	}
+	if d.bad.Has(defect.IgnorePSK) {
+		s.psk = PresharedKey{}
+	}
+	d.byIdx[s.drawn.index] = indexEntry{peer: p}
+	d.hand(s, out)
+	return p, true
+}
+
+func (d *Device) refuseOpen(p *peer, s *jobSlot) DropReason {
+	switch {
+	case p == nil:
+		return DropUnknownPeer // HS-05
+	case p.ss.State == handshake.Never:
+		return DropLowOrder // CRYPTO-12
+	case d.floods(p, s):
+		return DropFlood
+	}
+	return DropNone
+}
+
+// floods reports whether an initiation of p arrived less than 20 ms after the last accepted one (HS-28). A
+// message that is refused for it leaves no trace, its timestamp included (OPEN-7).
+func (d *Device) floods(p *peer, s *jobSlot) bool {
+	return p.accepted && s.arrival.Sub(p.lastAccepted) < timers.InitiationFloodInterval && !d.bad.Has(defect.NoFloodLimit)
+}
+
+// commitAnswer is E2 and E3: the initiation is genuine and new, so it is accepted and answered. The timestamp
+// is compared with the greatest one of now: of two copies that were worked on at once one is answered.
+func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
+	p := s.peer
+	if !d.superseded(s) {
+		s.learn()
+	}
+	if reason := d.refuseAnswer(p, s); reason != DropNone {
+		delete(d.byIdx, s.drawn.index)
+		d.drop(out, reason, p, s.from, wire.InitiationSize)
+		return
+	}
+	p.greatest, p.lastAccepted, p.accepted = s.stamp, s.arrival, true
+	p.handshakes++
+	crossed := p.pending != nil
+	if !d.bad.Has(defect.KeepOwnInitiation) {
+		d.dropPending(p) // "a single handshake state per peer" (HS-12)
+	}
+	remote := s.message.Sender()
+	d.heard(p, s.from, out) // before the response, which goes there (ROAM-12)
+	d.emit(out, Event{Kind: EventInitiationAccepted, Peer: p.id, Endpoint: s.from, Remote: remote})
+	d.beginResponder(p, d.derive(p, &s.keys, &s.drawn, remote, false), out)
+	p.timers.ResponseSent(d.now)
+	if crossed && compareKeys(d.public, p.public) > 0 && !d.bad.Has(defect.CrossingStall) {
+		p.timers.Yield(d.now) // docs/decisions: OPEN-4, OPEN-15
+	}
+	d.secrets(p, s, false, out)
+	msg := out.alloc(wire.ResponseSize)
+	copy(msg, s.reply[:])
+	d.sendHandshake(p, msg, out)
+	d.emit(out, Event{Kind: EventResponseSent, Peer: p.id, Endpoint: p.endpoint, Local: s.drawn.index, Remote: remote})
+	p.rx += wire.InitiationSize
+	p.timers.InitiationReceived(d.now)
+	if d.bad.Has(defect.HandshakeTimeOnResponse) {
+		d.complete(p, false, out)
+	}
+}
+
+func (d *Device) refuseAnswer(p *peer, s *jobSlot) DropReason {
+	switch {
+	case d.superseded(s):
+		return DropSuperseded
+	case s.refused != DropNone:
+		return s.refused
+	case bytes.Compare(s.stamp[:], p.greatest[:]) <= 0 && !d.bad.Has(defect.IgnoreTimestamp):
+		return DropOldTimestamp // TAI-02
+	case d.floods(p, s):
+		return DropFlood
+	}
+	return DropNone
+}

@@ -1,0 +1,111 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/timers"
+)
+
+// duePerCall bounds the work of one HandleTimeout, so that no call takes long however many peers are due.
+const duePerCall = 256
+
+// HandleTimeout does what is due at now, at most 256 entries of it; Deadline stays at or before now while
+// there is more. Called when nothing is due it does nothing.
+func (d *Device) HandleTimeout(now timers.Time, out *Batch) {
+	d.tick(now, out)
+	for range duePerCall {
+		t, kind, at, ok := d.queue.Next()
+		if !ok || at > d.now {
+			return
+		}
+		p := d.peer(PeerID(t.ID()))
+		if p.shown != nil {
+			p.shown[kind] = timers.Never
+		}
+		d.emit(out, Event{Kind: EventTimerFired, Peer: p.id, Timer: kind, Deadline: at})
+		d.fire(p, kind, out)
+		d.traceTimers(p, out)
+	}
+}
+
+// fire does what rules.md §1.5 lists under the timer.
+func (d *Device) fire(p *peer, kind timers.Kind, out *Batch) {
+	if kind == timers.RetransmitHandshake && p.consuming > 0 {
+		p.timers.DeferRetry() // a response is being looked at: wait for what it says (design §4)
+		return
+	}
+	switch p.timers.Expire(d.now, kind) {
+	case timers.ActRetry:
+		p.forgetSource() // TIMER-24
+		d.initiate(p, CauseRetransmit, true, out)
+	case timers.ActGiveUp:
+		d.giveUp(p, out)
+	case timers.ActKeepalive:
+		if !d.bad.Has(defect.NoPassiveKeepalive) {
+			d.keepalive(p, CauseKeepalive, out)
+		}
+	case timers.ActNewHandshake:
+		if !d.bad.Has(defect.NoDeadPeerDetection) {
+			p.forgetSource()
+			d.initiate(p, CauseSilence, false, out)
+		}
+	case timers.ActZero:
+		if !d.bad.Has(defect.NoErasure) {
+			d.emit(out, Event{Kind: EventKeysZeroed, Peer: p.id})
+			d.zero(p, out)
+		}
+	case timers.ActPersistentKeepalive:
+		if !d.bad.Has(defect.KeepaliveOnce) || p.current().maySend(d.now, d.bad) {
+			d.keepalive(p, CausePersistentKeepalive, out)
+		}
+	}
+}
+
+// giveUp ends an attempt phase: what waited is dropped (TIMER-04), the key pairs stay (TIMER-06).
+func (d *Device) giveUp(p *peer, out *Batch) {
+	if d.bad.Has(defect.NeverGiveUp) {
+		d.initiate(p, CauseRetransmit, true, out)
+		return
+	}
+	d.emit(out, Event{Kind: EventGaveUp, Peer: p.id, Attempt: p.timers.Attempts()})
+	if !d.bad.Has(defect.GiveUpKeepsStaged) {
+		d.purge(p, out)
+	}
+}
+
+// The TAI64N timestamp (paper §5.1): label 2^62 + 10 is Unix second 0 (TAI-08), and the nanoseconds are cut to
+// multiples of 2^24, so that they are no precise clock (TAI-07).
+const (
+	tai64Base  = 1<<62 + 10
+	stampGrain = 1 << 24
+)
+
+// stamp gives the timestamp of an initiation to p: now, or, should the wall clock have gone back or not have
+// moved far enough, just after the one sent last (TAI-06, TAI-10).
+func (d *Device) stamp(p *peer) (t [12]byte) {
+	wall := d.wallClock()
+	seconds, nanos := wall.Unix(), int64(wall.Nanosecond())
+	if !d.bad.Has(defect.PreciseTimestamp) {
+		nanos &^= stampGrain - 1
+	}
+	if at := time.Unix(seconds, nanos).UnixNano(); !p.stamped || at > p.lastStamp {
+		p.lastStamp = at
+	} else {
+		last := time.Unix(0, p.lastStamp)
+		seconds, nanos = last.Unix(), int64(last.Nanosecond())+stampGrain
+		if nanos >= int64(time.Second) {
+			seconds, nanos = seconds+1, 0
+		}
+		p.lastStamp = time.Unix(seconds, nanos).UnixNano()
+	}
+	p.stamped = true
+	base := int64(tai64Base)
+	if d.bad.Has(defect.TimestampOffset) {
+		base = 10
+	}
+	binary.BigEndian.PutUint64(t[:], uint64(base+seconds))
+	binary.BigEndian.PutUint32(t[8:], uint32(nanos))
+	return t
+}

@@ -1,0 +1,183 @@
+package protocol
+
+import (
+	"github.com/purewire/purewire/protocol/internal/defect"
+	"github.com/purewire/purewire/protocol/wire"
+	"github.com/purewire/purewire/timers"
+)
+
+var problemDrops = [...]DropReason{wire.TooShort: DropShort, wire.BadType: DropType, wire.BadReserved: DropReserved,
+	wire.BadLength: DropLength}
+
+// HandleDatagrams takes UDP payloads from the network. What they ask for lies in out; nothing about a peer
+// changes before something in them has authenticated (design §3 rules 4 and 6).
+func (d *Device) HandleDatagrams(now timers.Time, in []Datagram, out *Batch) {
+	d.tick(now, out)
+	for i := range in {
+		dg := &in[i]
+		if !d.up {
+			d.drop(out, DropDown, nil, dg.Endpoint, dg.Len)
+			continue
+		}
+		t, problem := d.classify(dg)
+		switch {
+		case problem != wire.OK:
+			d.drop(out, problemDrops[problem], nil, dg.Endpoint, dg.Len)
+		case t == wire.TypeTransport:
+			d.handleTransport(dg, out)
+		case t == wire.TypeCookieReply:
+			d.handleCookie(dg, out)
+		default:
+			d.handleHandshake(t, dg, out)
+		}
+	}
+}
+
+// handleTransport makes the job that decrypts a transport message. The key pair is that of the receiver index,
+// whichever slot it is in (KEY-06, KEY-07).
+func (d *Device) handleTransport(dg *Datagram, out *Batch) {
+	msg := dg.Bytes()
+	k := d.byIdx[wire.TransportReceiver(msg)].keypair
+	if k == nil {
+		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len)
+		return
+	}
+	if k.session.Expired(d.now) && !d.bad.Has(defect.KeysLiveForever) {
+		d.drop(out, DropKeyExpired, k.peer, dg.Endpoint, dg.Len)
+		return
+	}
+	counter := wire.TransportCounter(msg)
+	if counter >= timers.RejectAfterMessages && !d.bad.Has(defect.NoCounterLimit) {
+		d.drop(out, DropCounterLimit, k.peer, dg.Endpoint, dg.Len) // REPLAY-07
+		return
+	}
+	if d.bad.Has(defect.RoamBeforeAuth) {
+		k.peer.endpoint = dg.Endpoint
+	}
+	out.Open = append(out.Open, OpenJob{Datagram: *dg, aead: k.receive, keypair: k, counter: counter})
+}
+
+// HandleOpened takes the open jobs back from the Worker, in the order in which they came: here a message is
+// authentic or not, and here replay window, key confirmation, roaming, timers and source check move.
+func (d *Device) HandleOpened(now timers.Time, in []OpenJob, out *Batch) {
+	d.tick(now, out)
+	for i := range in {
+		j := &in[i]
+		p := j.keypair.peer
+		if reason := d.refuseOpened(j); reason != DropNone {
+			d.drop(out, reason, p, j.Endpoint, j.wireLen())
+			continue
+		}
+		d.authentic(p, j, out)
+		d.traceTimers(p, out)
+	}
+}
+
+// wireLen is the length of the message that j was made of.
+func (j *OpenJob) wireLen() int {
+	if j.opened {
+		return j.Len + transportOverhead
+	}
+	return j.Len
+}
+
+func (d *Device) refuseOpened(j *OpenJob) DropReason {
+	k := j.keypair
+	switch {
+	case k.slot == SlotNone:
+		return DropSuperseded // the key pair was dropped while the job was out
+	case !j.opened:
+		if d.bad.Has(defect.ForgeryBurnsCounter) {
+			k.window.Accept(j.counter, timers.RejectAfterMessages)
+		}
+		return DropTag
+	case !d.fresh(k, j.counter):
+		if d.bad.Has(defect.RoamOnReplay) {
+			k.peer.endpoint = j.Endpoint
+		}
+		return DropReplayed
+	}
+	return DropNone
+}
+
+// fresh consults and moves the replay window, only ever for a message whose tag is right (REPLAY-02).
+func (d *Device) fresh(k *keypair, counter uint64) bool {
+	if d.bad.Has(defect.NoReplayWindow) {
+		return true
+	}
+	if greatest, ok := k.window.Greatest(); ok && d.bad.Has(defect.SmallReplayWindow) && counter+32 < greatest {
+		return false
+	}
+	return k.window.Accept(counter, timers.RejectAfterMessages)
+}
+
+// authentic is E8 and E9: an authentic message that is no replay, empty or not.
+func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
+	k := j.keypair
+	d.heard(p, j.Endpoint, out)
+	empty := j.Len == 0
+	confirmed := k.slot == SlotNext && !(empty && d.bad.Has(defect.KeepaliveNoConfirm))
+	if confirmed {
+		d.promote(p, out)
+		p.timers.Confirmed(d.now)
+		d.complete(p, false, out)
+	}
+	switch {
+	case empty && d.bad.Has(defect.KeepaliveLoop):
+		p.timers.DataReceived(d.now)
+	case empty:
+		p.timers.KeepaliveReceived(d.now)
+		if d.tracing(EventKeepaliveReceived) {
+			d.emit(out, Event{Kind: EventKeepaliveReceived, Peer: p.id, Endpoint: j.Endpoint})
+		}
+	default:
+		p.timers.DataReceived(d.now)
+	}
+	if confirmed && !d.bad.Has(defect.NoFlushOnConfirm) {
+		d.flush(p, out) // HS-18
+	}
+	if c := p.current(); c != nil && !d.bad.Has(defect.NoRekeyOnReceive) && p.timers.RekeyOnReceive(d.now, d.session(c)) {
+		d.initiate(p, CauseRekeyReceive, false, out)
+	}
+	if empty {
+		p.rx += transportOverhead
+		return
+	}
+	d.deliver(p, j, out)
+}
+
+var innerDrops = [...]DropReason{wire.InnerVersion: DropInnerVersion, wire.InnerShort: DropInnerShort,
+	wire.InnerLength: DropInnerLength}
+
+// deliver checks the decrypted packet and gives it to the tunnel, without its padding (PAD-06). A bad packet
+// has counted as authentic all the same (INNER-07), but not in rx (STAT-03, OPEN-10).
+func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
+	data := j.Bytes()
+	src, n, problem := wire.Inner(data)
+	if d.bad.Has(defect.CountDropped) {
+		p.rx += uint64(transportOverhead + len(data))
+	}
+	if problem == wire.InnerVersion && d.bad.Has(defect.DeliverAnyVersion) {
+		out.Deliveries = append(out.Deliveries, Delivery{j.Packet, p.id})
+		return
+	}
+	if problem != wire.InnerOK {
+		d.drop(out, innerDrops[problem], p, j.Endpoint, j.wireLen())
+		return
+	}
+	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
+	if owner, ok := d.routes.Lookup(src); (!ok || owner != p) && !d.bad.Has(defect.WrongAllowedIP) {
+		d.drop(out, DropInnerSource, p, j.Endpoint, j.wireLen()) // ROUTE-02, ROUTE-03
+		return
+	}
+	if !d.bad.Has(defect.CountDropped) {
+		p.rx += uint64(transportOverhead + len(data))
+	}
+	if ecn, change := wire.DecapECN(j.TOS, wire.InnerTOS(data)); change {
+		wire.SetInnerECN(data, ecn) // QOS-04
+	}
+	if d.bad.Has(defect.NoTrim) {
+		n = len(data)
+	}
+	out.Deliveries = append(out.Deliveries, Delivery{Packet{j.Buf, j.Off, n}, p.id})
+}

@@ -1,0 +1,97 @@
+package protocol
+
+import (
+	"encoding/binary"
+
+	"github.com/purewire/purewire/protocol/wire"
+	"github.com/purewire/purewire/timers"
+)
+
+// Worker does the crypto of jobs. It needs nothing of the device but what the jobs carry, so that any number
+// of them can work at once, each on its own goroutine; one Worker belongs to one goroutine at a time. The zero
+// value is ready.
+type Worker struct {
+	nonce [12]byte // here because a local one would escape through cipher.AEAD
+}
+
+// setNonce is "4 zero bytes followed by the 64-bit little-endian counter" (CRYPTO-06).
+func (w *Worker) setNonce(counter uint64) []byte {
+	binary.LittleEndian.PutUint64(w.nonce[4:], counter)
+	return w.nonce[:]
+}
+
+// Seal encrypts each job: header, padding of zeros (PAD-04), ciphertext and tag; additional data is empty
+// (CRYPTO-08). Afterwards the job's window is the message. It panics if a job without Dst has not got Headroom
+// and Tailroom around its window, or one with Dst not Size bytes there.
+func (w *Worker) Seal(jobs []SealJob) {
+	for i := range jobs {
+		j := &jobs[i]
+		size := j.Size()
+		plain := j.Bytes()
+		if j.Dst == nil {
+			if j.Off < Headroom || cap(j.Buf)-j.Off+Headroom < size {
+				panic("purewire: a packet to be sealed in place without headroom or tailroom")
+			}
+			j.Buf, j.Off = j.Buf[:cap(j.Buf)], j.Off-Headroom
+		} else {
+			if len(j.Dst) < size {
+				panic("purewire: SealJob.Dst is shorter than SealJob.Size")
+			}
+			copy(j.Dst[Headroom:], plain)
+			j.Buf, j.Off = j.Dst, 0
+		}
+		msg := j.Buf[j.Off : j.Off+size]
+		wire.PutTransportHeader(msg, j.remote, j.counter)
+		body := msg[Headroom : Headroom+j.padded]
+		clear(body[len(plain):])
+		j.aead.Seal(body[:0], w.setNonce(j.counter), body, nil)
+		j.Len = size
+	}
+}
+
+// Open decrypts each job; whether it succeeded is for HandleOpened to see. Afterwards the window of a good job
+// is the plaintext with its padding. It panics if a Dst is shorter than Size.
+func (w *Worker) Open(jobs []OpenJob) {
+	for i := range jobs {
+		j := &jobs[i]
+		sealed := j.Bytes()[wire.TransportHeaderSize:]
+		dst, buf, off := sealed[:0], j.Buf, j.Off+wire.TransportHeaderSize
+		if j.Dst != nil {
+			if len(j.Dst) < j.Size() {
+				panic("purewire: OpenJob.Dst is shorter than OpenJob.Size")
+			}
+			dst, buf, off = j.Dst[:0], j.Dst, 0
+		}
+		plain, err := j.aead.Open(dst, w.setNonce(j.counter), sealed, nil)
+		if err != nil {
+			continue
+		}
+		j.opened = true
+		j.Packet = Packet{Buf: buf, Off: off, Len: len(plain)}
+	}
+}
+
+// Shake does handshake jobs. One that was given back meanwhile is left alone.
+func (w *Worker) Shake(jobs []HandshakeJob) {
+	for _, job := range jobs {
+		if s := job.slot; s != nil && s.generation == job.generation && !s.done {
+			s.run()
+		}
+	}
+}
+
+// Finish does all the work of b here and now: decrypts, shakes hands until no job is left, encrypts. It leaves
+// in b what is to be sent ([Batch.Outgoing]) and delivered. For callers that do not spread work over cores it
+// is all there is to know: Handle…, Finish, send, Reset.
+func Finish(now timers.Time, d *Device, b *Batch, w *Worker) {
+	w.Open(b.Open)
+	d.HandleOpened(now, b.Open, b)
+	b.Open = b.Open[:0]
+	for i := 0; i < len(b.Handshakes); i++ {
+		job := b.Handshakes[i : i+1]
+		w.Shake(job)
+		d.HandleShaken(now, job, b)
+	}
+	b.Handshakes = b.Handshakes[:0]
+	w.Seal(b.Seal)
+}
