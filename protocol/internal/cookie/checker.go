@@ -109,8 +109,8 @@ func (c *Checker) SetSecret(now timers.Time, secret *[32]byte) {
 
 // Reply writes to dst the cookie reply that answers msg, a whole handshake message from src whose mac1 is valid: the
 // receiver is the sender index of msg (COOKIE-13), the cookie belongs to src and is sealed to whoever saw the mac1 of
-// msg (paper §5.4.7). The nonce is 24 fresh random bytes (COOKIE-16). It reports false, and leaves dst alone, if
-// there is no key or no secret to make a cookie from; whether that secret is young enough is asked with NeedsSecret before.
+// msg (paper §5.4.7). The nonce is 24 fresh random bytes (COOKIE-16). It reports false, and leaves dst alone, if there
+// is no key or no secret to make a cookie from; whether that secret is young enough is asked with NeedsSecret before.
 func (c *Checker) Reply(h *Hasher, dst *[64]byte, msg []byte, src netip.AddrPort, nonce *[24]byte) bool {
 	body := len(msg) - macsSize
 	if c.aead == nil || !c.secretOK || body < senderEnd {

@@ -68,7 +68,7 @@ func TestBudgetTable_DOS03(t *testing.T) {
 		want             string  // y: a token, n: none
 	}{
 		{"burst of 5, then one per 50 ms", 20, 5, []int64{0, 0, 0, 0, 0, 0, 49, 50, 50, 99, 100, 100}, "yyyyynnynnyn"},
-		{"full after 250 ms, and no fuller", 20, 5, []int64{0, 0, 0, 0, 0, 250, 250, 250, 250, 250, 250}, "yyyyyyyyyyn"},
+		{"full after 250 ms, no fuller", 20, 5, []int64{0, 0, 0, 0, 0, 250, 250, 250, 250, 250, 250}, "yyyyyyyyyyn"},
 		{"a burst below one is one", 10, 0, []int64{0, 0, 99, 100}, "ynny"},
 		{"no tokens per second are none", 0, 5, []int64{0, 1, 100_000}, "nnn"},
 		{"nor are negative ones", -1, -1, []int64{0, 1, 100_000}, "nnn"},
