@@ -76,7 +76,8 @@ func cross(delay, offset time.Duration, larger int, yield bool, jitter [2][]time
 	}
 	initiate(t0, 0, false)
 	second := t0.Add(offset)
-	for now := t0; now < t0.Add(5*time.Minute); {
+	now := t0
+	for step := 0; step < 10_000 && now < t0.Add(5*time.Minute); step++ {
 		next, what := second, -1
 		for i := range sides {
 			if _, kind, at, ok := sides[i].queue.Next(); ok && kind == t1 && at < next {
