@@ -135,7 +135,11 @@ func (n *Node) dropSentence(e *protocol.Event, peer string) string {
 	case e.Endpoint.IsValid():
 		from = " from " + e.Endpoint.Remote.String()
 	}
-	return fmt.Sprintf("drops %d bytes%s: %v (%s)", e.Length, from, e.Reason, e.Reason.Rule())
+	what := fmt.Sprintf("%d bytes", e.Length)
+	if e.Length == 0 {
+		what = "it" // work of its own, or a packet of which only the loss is known
+	}
+	return fmt.Sprintf("drops %s%s: %v (%s)", what, from, e.Reason, e.Reason.Rule())
 }
 
 func place(e protocol.Endpoint) string {

@@ -45,6 +45,17 @@ func (d *datagram) handshake() bool {
 		d.typ() == typeResponse && len(d.bytes) == sizeResponse
 }
 
+// kind is the message in a word.
+func (d *datagram) kind() string {
+	switch {
+	case d.typ() == typeTransport && len(d.bytes) == sizeKeepalive:
+		return "keepalive"
+	case d.typ() >= typeInitiation && d.typ() <= typeTransport:
+		return [...]string{"", "initiation", "response", "cookie reply", "data"}[d.typ()]
+	}
+	return "nonsense"
+}
+
 // what names the message and the fields that matter, such as "response bob.1 to alice.1".
 func (d *datagram) what(e *Env) string {
 	switch size := len(d.bytes); {
@@ -55,11 +66,7 @@ func (d *datagram) what(e *Env) string {
 	case d.typ() == typeCookie && size == sizeCookie:
 		return fmt.Sprintf("cookie reply to %s", e.label(d.at(4)))
 	case d.typ() == typeTransport && size >= sizeKeepalive:
-		name := "data"
-		if size == sizeKeepalive {
-			name = "keepalive"
-		}
-		return fmt.Sprintf("%s for %s, counter %d", name, e.label(d.at(4)), binary.LittleEndian.Uint64(d.bytes[8:]))
+		return fmt.Sprintf("%s for %s, counter %d", d.kind(), e.label(d.at(4)), binary.LittleEndian.Uint64(d.bytes[8:]))
 	default:
 		return "no WireGuard message"
 	}
@@ -178,7 +185,7 @@ func (e *Env) receive(from *netip.AddrPort, ds ...*datagram) {
 			source = *from
 		}
 		group := fmt.Sprintf("receive %d %d %v", d.typ(), len(d.bytes), source)
-		e.log.add(to, showWire, group, "receives #%d from %s", d.n, e.source(d, source))
+		e.log.add(to, showWire, group, "receives #%d from %s: %s", d.n, e.source(d, source), d.kind())
 		in[i] = protocol.Datagram{
 			Packet:   protocol.Packet{Buf: append([]byte(nil), d.bytes...), Len: len(d.bytes)},
 			Endpoint: protocol.Endpoint{Remote: source, Local: d.to.Addr()},
