@@ -67,8 +67,18 @@ func refCookie(secret [32]byte, src netip.AddrPort) []byte {
 
 // Generators.
 
+// drawBytes draws the length apart from the bytes, because rapid's slices are short unless they must not be.
 func drawBytes(t *rapid.T, label string, least, most int) []byte {
-	return rapid.SliceOfN(rapid.Byte(), least, most).Draw(t, label)
+	n := rapid.SampledFrom(lengths(least, most)).Draw(t, label+" length")
+	return rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, label)
+}
+
+func lengths(least, most int) []int {
+	all := make([]int, most-least+1)
+	for i := range all {
+		all[i] = least + i
+	}
+	return all
 }
 
 func draw32(t *rapid.T, label string) [32]byte { return [32]byte(drawBytes(t, label, 32, 32)) }
