@@ -254,3 +254,14 @@ func TestNoKeyAcceptsNothing(t *testing.T) {
 		t.Fatal("accepted under an all-zero key")
 	}
 }
+
+// COOKIE-14: the cookie is of address and port alone; a zone is a local name and changes nothing.
+func TestCookieIgnoresTheZone_COOKIE14(t *testing.T) {
+	p := newParty(0)
+	msg := p.message(0)
+	plain, zoned := netip.MustParseAddrPort("[fe80::1]:7"), netip.MustParseAddrPort("[fe80::1%eth0]:7")
+	refSign(msg, p.public, refCookie(p.secret, plain))
+	if !p.c.CheckMAC2(p.h, msg, zoned, 0) {
+		t.Fatalf("the cookie of %v is refused from %v", plain, zoned)
+	}
+}
