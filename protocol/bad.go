@@ -31,6 +31,7 @@ func (d *Device) classify(dg *Datagram) (wire.Type, wire.Problem) {
 // wantInitiation is timers.Peer.WantInitiation.
 func (d *Device) wantInitiation(p *peer, retry bool) bool {
 	if d.bad.Has(defect.NoInitiationLimit) {
+		p.timers.DeferRetry()
 		p.timers.KeysExpiredByIdentity(d.now)
 	}
 	return d.unlessStalled(p, p.timers.WantInitiation(d.now, retry))

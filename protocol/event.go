@@ -5,47 +5,59 @@ import "github.com/purewire/purewire/timers"
 // EventKind says what an [Event] reports.
 type EventKind uint8
 
-// The kinds. Behind each stand the fields of Event that it fills, besides Kind and At.
+// The kinds. With each stand the fields of Event that it fills, besides Kind and At.
 const (
-	EventNone               EventKind = iota
-	EventPeerAdded                    // Peer
-	EventPeerRemoved                  // Peer
-	EventInitiationSent               // Peer, Cause, Attempt (0 for the first), Endpoint, Local
-	EventInitiationAccepted           // Peer, Endpoint, Remote
-	EventResponseSent                 // Peer, Endpoint, Local, Remote
-	EventResponseAccepted             // Peer, Endpoint, Local, Remote
-	EventSuppressed                   // Peer, Cause: an initiation that the 5 s rule held back
-	EventHandshakeComplete            // Peer, Initiator
-	EventGaveUp                       // Peer, Attempt
-	EventCookieSent                   // Endpoint
-	EventCookieAccepted               // Peer
-	EventKeySlot                      // Peer, From, To, Local, Remote
-	EventKeysZeroed                   // Peer
-	EventKeepaliveSent                // Peer, Endpoint
-	EventKeepaliveReceived            // Peer, Endpoint
-	EventRoamed                       // Peer, Endpoint, Previous
-	EventTimerArmed                   // Peer, Timer, Deadline
-	EventTimerFired                   // Peer, Timer, Deadline
-	EventTimerCancelled               // Peer, Timer
-	EventLoad                         // Under
-	EventClock                        // Deadline: the time that was given; it lies before At and was raised to it
-	EventDrop                         // Reason, Peer if known, Endpoint if from the network, Length
-	EventSecrets                      // Peer, Local, Initiator, Secret: an ephemeral private key
+	// EventNone is no event.
+	EventNone EventKind = iota // none
+	// EventPeerAdded: Peer
+	EventPeerAdded // peer-added
+	// EventPeerRemoved: Peer
+	EventPeerRemoved // peer-removed
+	// EventInitiationSent: Peer, Cause, Attempt (0 for the first), Endpoint, Local
+	EventInitiationSent // initiation-sent
+	// EventInitiationAccepted: Peer, Endpoint, Remote
+	EventInitiationAccepted // initiation-accepted
+	// EventResponseSent: Peer, Endpoint, Local, Remote
+	EventResponseSent // response-sent
+	// EventResponseAccepted: Peer, Endpoint, Local, Remote
+	EventResponseAccepted // response-accepted
+	// EventSuppressed: Peer, Cause: an initiation that the 5 s rule held back
+	EventSuppressed // suppressed
+	// EventHandshakeComplete: Peer, Initiator
+	EventHandshakeComplete // handshake-complete
+	// EventGaveUp: Peer, Attempt
+	EventGaveUp // gave-up
+	// EventCookieSent: Endpoint
+	EventCookieSent // cookie-sent
+	// EventCookieAccepted: Peer
+	EventCookieAccepted // cookie-accepted
+	// EventKeySlot: Peer, From, To, Local, Remote
+	EventKeySlot // key-slot
+	// EventKeysZeroed: Peer
+	EventKeysZeroed // keys-zeroed
+	// EventKeepaliveSent: Peer, Endpoint
+	EventKeepaliveSent // keepalive-sent
+	// EventKeepaliveReceived: Peer, Endpoint
+	EventKeepaliveReceived // keepalive-received
+	// EventRoamed: Peer, Endpoint, Previous
+	EventRoamed // roamed
+	// EventTimerArmed: Peer, Timer, Deadline
+	EventTimerArmed // timer-armed
+	// EventTimerFired: Peer, Timer, Deadline
+	EventTimerFired // timer-fired
+	// EventTimerCancelled: Peer, Timer
+	EventTimerCancelled // timer-cancelled
+	// EventLoad: Under
+	EventLoad // load
+	// EventClock: Deadline: the time that was given; it lies before At and was raised to it
+	EventClock // clock
+	// EventDrop: Reason, Peer if known, Endpoint if from the network, Length
+	EventDrop // drop
+	// EventSecrets: Peer, Local, Initiator, Secret: an ephemeral private key
+	EventSecrets // secrets
+	// NumEventKinds is how many there are.
 	NumEventKinds
 )
-
-var eventNames = [NumEventKinds]string{"none", "peer-added", "peer-removed", "initiation-sent",
-	"initiation-accepted", "response-sent", "response-accepted", "suppressed", "handshake-complete", "gave-up",
-	"cookie-sent", "cookie-accepted", "key-slot", "keys-zeroed", "keepalive-sent", "keepalive-received", "roamed",
-	"timer-armed", "timer-fired", "timer-cancelled", "load", "clock", "drop", "secrets"}
-
-// String gives the kind's permanent name.
-func (k EventKind) String() string {
-	if k < NumEventKinds {
-		return eventNames[k]
-	}
-	return "invalid"
-}
 
 // EventMask is the set of event kinds to report; the zero mask costs nothing.
 type EventMask uint32
@@ -65,50 +77,44 @@ type Cause uint8
 
 // The causes.
 const (
-	CauseNone                Cause = iota
-	CausePacket                    // packets wait and there is no usable session (HS-01, TIMER-11)
-	CauseRekeyTime                 // we sent on a session of ours that is 120 s old (TIMER-07)
-	CauseRekeyMessages             // we sent more than 2^60 messages on a session (TIMER-09)
-	CauseRekeyReceive              // we received on a session of ours that is 165 s old (TIMER-08)
-	CauseRetransmit                // no response within 5 s and jitter (TIMER-01)
-	CauseSilence                   // we sent data and heard nothing for 15 s and jitter (TIMER-16)
-	CauseKeepalive                 // a passive keepalive is due and there is no usable session (QUEUE-06)
-	CausePersistentKeepalive       // a persistent keepalive is due and there is no usable session (TIMER-20)
+	// CauseNone is no cause.
+	CauseNone Cause = iota // none
+	// CausePacket: packets wait and there is no usable session (HS-01, TIMER-11)
+	CausePacket // packet
+	// CauseRekeyTime: we sent on a session of ours that is 120 s old (TIMER-07)
+	CauseRekeyTime // rekey-time
+	// CauseRekeyMessages: we sent more than 2^60 messages on a session (TIMER-09)
+	CauseRekeyMessages // rekey-messages
+	// CauseRekeyReceive: we received on a session of ours that is 165 s old (TIMER-08)
+	CauseRekeyReceive // rekey-receive
+	// CauseRetransmit: no response within 5 s and jitter (TIMER-01)
+	CauseRetransmit // retransmit
+	// CauseSilence: we sent data and heard nothing for 15 s and jitter (TIMER-16)
+	CauseSilence // silence
+	// CauseKeepalive: a passive keepalive is due and there is no usable session (QUEUE-06)
+	CauseKeepalive // keepalive
+	// CausePersistentKeepalive: a persistent keepalive is due and there is no usable session (TIMER-20)
+	CausePersistentKeepalive // persistent-keepalive
+	// NumCauses is how many there are.
 	NumCauses
 )
-
-var causeNames = [NumCauses]string{"none", "packet", "rekey-time", "rekey-messages", "rekey-receive", "retransmit",
-	"silence", "keepalive", "persistent-keepalive"}
-
-// String gives the cause's permanent name.
-func (c Cause) String() string {
-	if c < NumCauses {
-		return causeNames[c]
-	}
-	return "invalid"
-}
 
 // Slot is the place of a key pair at its peer (paper §6.3; rules.md §1.4).
 type Slot uint8
 
-// The slots. A new key pair comes from SlotNone, a dropped one goes there.
+// The slots.
 const (
-	SlotNone Slot = iota
-	SlotPrevious
-	SlotCurrent
-	SlotNext
+	// SlotNone is where a new key pair comes from and a dropped one goes.
+	SlotNone Slot = iota // none
+	// SlotPrevious still receives (KEY-06).
+	SlotPrevious // previous
+	// SlotCurrent sends and receives.
+	SlotCurrent // current
+	// SlotNext is a responder's, until the initiator has used it (HS-16).
+	SlotNext // next
+	// NumSlots is how many there are.
 	NumSlots
 )
-
-var slotNames = [NumSlots]string{"none", "previous", "current", "next"}
-
-// String gives the slot's permanent name.
-func (s Slot) String() string {
-	if s < NumSlots {
-		return slotNames[s]
-	}
-	return "invalid"
-}
 
 // Event is something that a tool may want to explain. It is a flat value: which fields are set depends on
 // Kind (see there), the others are zero.

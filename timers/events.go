@@ -10,11 +10,16 @@ import "time"
 // T1 (retry) starts the attempt phase anew (TIMER-05).
 //
 // Less than 5 s after our last initiation or response the answer is no, and T1, if idle, is armed for exactly the
-// rest of the wait, so that no wish for a handshake is ever forgotten (OPEN-4). Each yes must be followed by
+// rest of the wait, so that no wish for a handshake is ever forgotten (OPEN-4). While T1 is armed every wish but its
+// own waits for it: it is due within 5.333 s, or later because we yield after a crossing, which packets must not
+// undo. Each yes must be followed by
 // InitiationSent or InitiationFailed, also when the initiation comes to nothing on the way.
 func (p *Peer) WantInitiation(now Time, retry bool) bool {
 	if !retry {
 		p.attempts = 0
+		if p.up && p.deadline[RetransmitHandshake-1] != Never {
+			return false
+		}
 	}
 	return p.mayInitiate(now)
 }
@@ -122,8 +127,14 @@ func (p *Peer) DataReceived(now Time) {
 	p.dataReceived(now)
 }
 
-// KeysExpiredByIdentity is for a changed private key of our own: the next packet may initiate at once (KEY-15).
-func (p *Peer) KeysExpiredByIdentity(_ Time) { p.attempts, p.handshakeSent = 0, false }
+// KeysExpiredByIdentity is for a changed private key of our own: the next packet may initiate at once, and a retry
+// that is armed is due at once (KEY-15).
+func (p *Peer) KeysExpiredByIdentity(now Time) {
+	p.attempts, p.handshakeSent = 0, false
+	if p.deadline[RetransmitHandshake-1] != Never {
+		p.arm(RetransmitHandshake, now)
+	}
+}
 
 // DeferRetry is for a T1 that is due while a response is being consumed: T1 waits, unarmed, for the outcome. It may
 // be called instead of Expire (then a give-up waits too) or after it.

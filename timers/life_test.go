@@ -18,8 +18,25 @@ func TestKey15IdentityChangeWaivesTheWait(t *testing.T) {
 	s.at(1 * sec).initiate(false)
 	s.want("the 5 s rule", "0s initiation")
 	s.p.KeysExpiredByIdentity(s.now)
+	s.wantDeadline("the retry that waited need not wait any more", RetransmitHandshake, 1*sec)
+
+	s = newScript(t).initiator()
+	s.p.KeysExpiredByIdentity(s.now)
 	s.initiate(false)
-	s.want("waived", "1s initiation")
+	s.want("waived for a new wish", s.now.Sub(t0).String()+" initiation")
+}
+
+func TestOpen4PacketsDoNotUndoAYield(t *testing.T) {
+	s := newScript(t)
+	s.initiate(false)
+	s.p.ResponseSent(s.now) // a crossing: the peer's initiation came
+	s.p.Yield(s.now)
+	s.want("", "0s initiation")
+	for at := 5 * sec; at < YieldTime; at += sec {
+		s.at(at).initiate(false)
+	}
+	s.want("the other side goes first, whatever wants to be sent here")
+	s.at(YieldTime+sec).want("then it is our turn", "10s initiation")
 }
 
 func TestLife04DownStopsEverything(t *testing.T) {

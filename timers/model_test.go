@@ -62,6 +62,9 @@ func (m *naive) count() {
 func (m *naive) want(now Time, retry bool) bool {
 	if !retry {
 		m.attempts = 0
+		if _, waits := m.deadline[t1]; waits {
+			return false
+		}
 	}
 	return m.up && !m.suppressed(now)
 }
@@ -247,6 +250,9 @@ var modelEvents = map[string]func(t *rapid.T, p *Peer, m *naive, now Time){
 	"identity": func(_ *rapid.T, p *Peer, m *naive, now Time) {
 		p.KeysExpiredByIdentity(now)
 		m.sent, m.attempts = nil, 0
+		if _, armed := m.deadline[t1]; armed {
+			m.set(t1, now)
+		}
 	},
 	"rekey on receive": func(t *rapid.T, p *Peer, m *naive, now Time) {
 		age := rapid.SampledFrom([]time.Duration{0, 164 * time.Second, 165 * time.Second}).Draw(t, "age")
