@@ -3,6 +3,7 @@ package purewire_test
 import (
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/token"
 	"go/types"
 	"slices"
@@ -157,7 +158,7 @@ func (j *judge) visit(n ast.Node) bool {
 	case *ast.Ident:
 		j.judgeName(n)
 	}
-	if e, ok := n.(ast.Expr); ok && isFloat(j.info.TypeOf(e)) {
+	if e, ok := n.(ast.Expr); ok && j.isFloat(e) {
 		j.say(n.Pos(), "floating point: rounding may differ between platforms, use integers")
 	}
 	return true
@@ -237,10 +238,24 @@ func isMap(t types.Type) bool {
 	return ok
 }
 
-func isFloat(t types.Type) bool {
-	if t == nil {
+// isFloat lets untyped constants pass that are whole numbers, as in 540e9: they are exact and become integers.
+func (j *judge) isFloat(e ast.Expr) bool {
+	tv := j.info.Types[e]
+	if id, ok := e.(*ast.Ident); ok && tv.Type == nil {
+		if o := j.info.ObjectOf(id); o != nil {
+			tv.Type = o.Type()
+			if c, ok := o.(*types.Const); ok {
+				tv.Value = c.Val()
+			}
+		}
+	}
+	if tv.Type == nil {
 		return false
 	}
-	b, ok := t.Underlying().(*types.Basic)
-	return ok && b.Info()&(types.IsFloat|types.IsComplex) != 0
+	b, ok := tv.Type.Underlying().(*types.Basic)
+	if !ok || b.Info()&(types.IsFloat|types.IsComplex) == 0 {
+		return false
+	}
+	whole := tv.Value != nil && constant.ToInt(tv.Value).Kind() == constant.Int
+	return !whole || b.Info()&types.IsUntyped == 0
 }

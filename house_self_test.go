@@ -125,6 +125,10 @@ func TestHouseForbiddenCanFail(t *testing.T) {
 		{"float variable", in("var x float64; _ = x"), "floating point"},
 		{"float by inference", in("x := 0.5; _ = x"), "floating point"},
 		{"float by call", in("_ = time.Duration(1).Seconds()", "time"), "floating point"},
+		{"float typed and whole", in("const life = float64(3); _ = life"), "floating point"},
+		{"whole number in exponent form", in("const life = 540e9; var t time.Duration = life; _ = t > life",
+			"time"), ""},
+		{"half a number", in("const life = 5e-1; _ = int(life * 2)"), "floating point"},
 		{"float in sim", sim("const loss = 0.1; _ = loss"), "floating point"},
 		{"pointer in output", in("_ = \"%" + "p\""), "a pointer in output"},
 		{"key generation", in("_, _ = ecdh.X25519().GenerateKey(nil)", "crypto/ecdh"), "GenerateKey ignores"},
@@ -174,12 +178,16 @@ func TestHouseSizesCanFail(t *testing.T) {
 		{"file over it", one("fuzz/a.go", "package a\n"+strings.Repeat("\n", maxFileLines)), "501 lines, a file has"},
 		{"line at the limit", one("fuzz/a.go", "package a\n//"+strings.Repeat("é", maxColumns-2)+"\n"), ""},
 		{"line over it", one("fuzz/a.go", "package a\n//"+strings.Repeat("é", maxColumns-1)+"\n"), "a.go:2: 121 columns"},
+		{"directive", one("fuzz/a.go", "package a\n//go:generate "+strings.Repeat("x", maxColumns)+"\n"), ""},
 		{"few comments", one("timers/a.go", "package timers\n"+strings.Repeat("var _ = 1\n", 99)), "0 comment lines per"},
 		{"budget kept", budgetTree("timers/a%02d.go", coreBudget, vars), ""},
 		{"budget overrun", budgetTree("timers/a%02d.go", coreBudget+1, vars), "3601 lines of code, its budget is 3600"},
 		{"not in the budget", budgetTree("protocol/eventlog/a%02d.go", coreBudget+1, vars), ""},
 		{"generated names", budgetTree("routing/a%02d_string.go", coreBudget+1,
 			func(n int) string { return marker + vars(n) }), ""},
+		{"code under the marker", budgetTree("routing/a%02d_string.go", coreBudget+2, func(n int) string {
+			return marker + strings.Replace(vars(n), "var _ = 1", "func Work() {}", 1)
+		}), "3602 lines of code"},
 		{"marker missing", budgetTree("routing/a%02d_string.go", coreBudget+1, vars), "3601 lines of code"},
 	})
 }
