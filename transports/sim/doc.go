@@ -3,18 +3,20 @@
 // scenario and seed give the same records, byte for byte, on every platform.
 //
 //	s, err := sim.New(sim.Default(), sim.Options{Seed: 1, Observe: show})
-//	s.RunUntil(s.End())
-//	fmt.Println(s.Finish().OK())
+//	...
+//	result := s.Run()
 //
 // What to know before reading further:
 //
 //   - A [Scenario] says what there is and what happens; [Scenarios] lists the ones that come with the package.
-//   - A [Record] is what an observer sees; [Result] sums it up.
-//   - The checkers watch every run. They see the wire, the inner packets and, through keys of their own
+//   - A [Record] is what an observer sees; [Result] sums it up. A [CaptureOrder] helps writers of captures.
+//   - The checkers ([Checkers]) watch every run. They see the wire, the inner packets and, through keys of their own
 //     derivation, what the wire carries; they never see the inside of the core that they judge.
 //   - A datagram goes from its host through the NAT of its network, over that network's line up, over the other
 //     network's line down, through the other NAT, to the other host. Captures show it between the first NAT and the
 //     first line.
+//   - A fault is a [Rule] that gives a [Verdict] on each datagram of a line.
+//   - Everything that is random comes from a stream ([Rand]) that follows from the seed and a name.
 //
 // It does not model (so far) bandwidth, packet sizes that do not fit, clocks that drift, firewalls without NAT, and
 // hosts with two addresses.

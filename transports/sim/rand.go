@@ -12,7 +12,9 @@ import (
 type Rand struct{ src *rand.ChaCha8 }
 
 // NewRand makes the stream of a name.
-func NewRand(seed uint64, name string) *Rand { return &Rand{rand.NewChaCha8(derive(seed, "stream", name))} }
+func NewRand(seed uint64, name string) *Rand {
+	return &Rand{rand.NewChaCha8(derive(seed, "stream", name))}
+}
 
 // derive gives 32 bytes that follow from the seed, a kind of use and a name.
 func derive(seed uint64, use, name string) [32]byte {

@@ -25,7 +25,7 @@ const (
 	KindInnerDelivered      // Host, Peer (who sent it through the tunnel), Inner, Datagram: a packet came out
 	KindInnerRefused        // Host, Peer if known, Inner, Reason: no route, or no endpoint
 	KindViolation           // Violation, and Host: a checker found a fault
-	KindEnd                 // the last record, written by Finish
+	KindEnd                 // the last record
 	NumKinds
 )
 

@@ -143,19 +143,19 @@ type ActionKind uint8
 
 // The actions. Behind each stand the fields of Action that it reads, besides At, Kind and Host.
 const (
-	ActionNone         ActionKind = iota
-	ActionRoam                    // Network, Address, For: leave, be nowhere for a while, join (even the same network)
-	ActionSleep                   // For, if not zero: then wake
-	ActionWake                    //
-	ActionRestart                 // For: stop without a word, lose all state, start anew
-	ActionInterface               // On: interface down or up
-	ActionEndpoint                // Peer, Text: as Peer.Endpoint
-	ActionKeepalive               // Peer, Number: seconds
-	ActionPSK                     // Peer, Text: as Peer.PSK
-	ActionRemovePeer              // Peer
-	ActionAddPeer                 // Peer: as the scenario has it
-	ActionWallClock               // For: the wall clock jumps by this much, back if negative
-	ActionRebindNAT               // Network; no Host: the NAT forgets all its mappings
+	ActionNone       ActionKind = iota
+	ActionRoam                  // Network, Address, For: leave, be nowhere for a while, join (even the same network)
+	ActionSleep                 // For, if not zero: then wake
+	ActionWake                  //
+	ActionRestart               // For: stop without a word, lose all state, start anew
+	ActionInterface             // On: interface down or up
+	ActionEndpoint              // Peer, Text: as Peer.Endpoint
+	ActionKeepalive             // Peer, Number: seconds
+	ActionPSK                   // Peer, Text: as Peer.PSK
+	ActionRemovePeer            // Peer
+	ActionAddPeer               // Peer: as the scenario has it
+	ActionWallClock             // For: the wall clock jumps by this much, back if negative
+	ActionRebindNAT             // Network; no Host: the NAT forgets all its mappings
 	NumActionKinds
 )
 

@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// attacker is the state of an [Attack]. It knows the public keys of its targets, as anybody may, and hears what they
+// accept, as anybody on the path may.
+type attacker struct {
+	s       *Sim
+	cfg     *Attack
+	index   int
+	addr    netip.Addr
+	rnd     *Rand
+	targets []*node
+	heard   [][]heard // by target, the oldest first
+	turn    int
+}
+
+type heard struct{ data []byte }
+
+const (
+	attackPort    = 6666
+	attackLatency = 10 * time.Millisecond
+	heardAtMost   = 32
+)
+
+// Types and sizes of messages (rules §1.2), written here once more because the simulator shares no code with what it
+// watches.
+const (
+	typeInitiation = 1
+	typeResponse   = 2
+	typeCookie     = 3
+	typeTransport  = 4
+
+	initiationSize = 148
+	responseSize   = 92
+	cookieSize     = 64
+	transportMin   = 32
+)
+
+// strangerName is the name of the attack that comes with every run.
+const strangerName = "stranger"
+
+// strangerKinds is what the built-in stranger does, in turns.
+func strangerKinds() []AttackKind {
+	return []AttackKind{AttackReplay, AttackJunk, AttackBadMAC, AttackReplay, AttackGoodMAC, AttackIndex,
+		AttackReplay, AttackSlipCookie}
+}
+
+func (s *Sim) newAttacker(i int, cfg *Attack) *attacker {
+	a := &attacker{s: s, cfg: cfg, index: i, addr: cfg.Address, rnd: s.stream("attack/" + cfg.Name)}
+	for _, t := range cfg.Targets {
+		a.targets = append(a.targets, s.node(t))
+	}
+	a.heard = make([][]heard, len(a.targets))
+	for next := netip.AddrFrom4([4]byte{198, 51, 100, 200}); !a.addr.IsValid(); next = next.Next() {
+		if s.unused(next) {
+			a.addr = next
+		}
+	}
+	s.public[a.addr] = place{attack: a}
+	return a
+}
+
+// unused reports whether no network and nobody on the Internet has an address.
+func (s *Sim) unused(a netip.Addr) bool {
+	for _, g := range s.segments {
+		if g.cfg.Prefix.Contains(a) {
+			return false
+		}
+	}
+	_, taken := s.public[a]
+	return !taken
+}
+
+func (a *attacker) hear(n *node, d *datagram) {
+	i := slices.Index(a.targets, n)
+	if i < 0 || !slices.Contains(a.cfg.Kinds, AttackReplay) {
+		return
+	}
+	if len(a.heard[i]) == heardAtMost {
+		a.heard[i] = append(a.heard[i][:0], a.heard[i][1:]...)
+	}
+	a.heard[i] = append(a.heard[i], heard{append([]byte(nil), d.data...)})
+}
+
+// forget throws away what a target took before it lost its memory: it would rightly take that again (LIFE-03, TAI-05),
+// and then silence is not to be expected.
+func (a *attacker) forget(n *node) {
+	if i := slices.Index(a.targets, n); i >= 0 {
+		a.heard[i] = nil
+	}
+}
+
+// strike is one turn of the attack: the next kind at one target after the other.
+func (s *Sim) strike(a *attacker) {
+	if a.cfg.Until > 0 && time.Duration(s.now) >= a.cfg.Until {
+		return
+	}
+	s.later(a.cfg.Interval, event{kind: evAttack, who: int32(a.index)})
+	i := a.turn % len(a.targets)
+	kind := a.cfg.Kinds[a.turn/len(a.targets)%len(a.cfg.Kinds)]
+	a.turn++
+	n := a.targets[i]
+	if n.seg == nil || n.seg.nat != nil {
+		return // it has no address of its own on the Internet at the moment
+	}
+	if kind == AttackReplay && len(a.heard[i]) == 0 {
+		kind = AttackJunk
+	}
+	d := s.newDatagram(a.payload(kind, i))
+	d.from, d.network, d.attack = a.cfg.Name, a.cfg.Name, kind
+	d.src, d.dst = netip.AddrPortFrom(a.addr, attackPort), netip.AddrPortFrom(n.addr, n.port)
+	s.emit(s.fill(KindDatagram, d))
+	s.later(attackLatency, event{kind: evCross, d: d})
+}
+
+func (a *attacker) payload(kind AttackKind, target int) []byte {
+	size := map[AttackKind]int{AttackBadMAC: initiationSize, AttackGoodMAC: initiationSize, AttackIndex: 128,
+		AttackSlipCookie: cookieSize}[kind]
+	if kind == AttackJunk {
+		size = a.rnd.Intn(300)
+	}
+	b := make([]byte, size)
+	_, _ = a.rnd.Read(b)
+	switch kind {
+	case AttackReplay:
+		h := a.heard[target]
+		return h[a.rnd.Intn(len(h))].data
+	case AttackBadMAC:
+		binary.LittleEndian.PutUint32(b, typeInitiation)
+	case AttackGoodMAC:
+		binary.LittleEndian.PutUint32(b, typeInitiation)
+		mac := mac1(a.targets[target].public, b[:initiationSize-32])
+		copy(b[initiationSize-32:], mac[:])
+	case AttackIndex:
+		binary.LittleEndian.PutUint32(b, typeTransport)
+	case AttackSlipCookie:
+		binary.LittleEndian.PutUint32(b, typeCookie)
+	}
+	return b
+}

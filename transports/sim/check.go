@@ -1,0 +1,264 @@
+package sim
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"github.com/purewire/purewire/timers"
+)
+
+// configuration is the simulator's own complaint, made with violate.
+type configuration struct{}
+
+func (configuration) about() (name, rule string) {
+	return checkerModel, "the core takes every change of configuration that the scenario makes"
+}
+
+func (configuration) see(w *watch, r *Record) {
+	if r.Kind == KindAction {
+		w.looked()
+	}
+}
+
+// once: REPLAY-01, seen from outside.
+type once struct{}
+
+func (once) about() (name, rule string) {
+	return "once", "no inner packet comes out of a tunnel twice (REPLAY-01)"
+}
+
+func (once) see(w *watch, r *Record) {
+	if r.Kind != KindInnerDelivered {
+		return
+	}
+	w.looked()
+	if p := w.ledger.find(r.Peer, &r.Inner); p != nil && p.out > 0 {
+		w.fault(r.Host, "%s %d of %s came out of the tunnel from %s %d times", r.Inner.Kind, r.Inner.Seq,
+			r.Inner.Flow, r.Peer, p.out+1)
+	}
+}
+
+// origin: cryptokey routing, seen from outside.
+type origin struct{}
+
+func (origin) about() (name, rule string) {
+	return "origin", "what comes out of a tunnel was put in by the peer that owns its source address, unchanged " +
+		"(ROUTE-02)"
+}
+
+func (origin) see(w *watch, r *Record) {
+	if r.Kind != KindInnerDelivered {
+		return
+	}
+	w.looked()
+	owner := w.s.byName[r.Host].owner(r.Inner.Src)
+	p := w.ledger.find(r.Peer, &r.Inner)
+	switch {
+	case r.Peer == "":
+		w.fault(r.Host, "a packet from %s came out of the tunnel of a peer that is not configured", r.Inner.Src)
+	case owner == nil || owner.cfg.Host != r.Peer:
+		w.fault(r.Host, "a packet from %s came out of the tunnel from %s, which does not own that address",
+			r.Inner.Src, r.Peer)
+	case r.Inner.ID == 0 || p == nil:
+		w.fault(r.Host, "a packet from %s came out of the tunnel that %s never put in", r.Inner.Src, r.Peer)
+	case !p.same(r.Inner.Data):
+		w.fault(r.Host, "%s %d of %s came out changed", r.Inner.Kind, r.Inner.Seq, r.Inner.Flow)
+	}
+}
+
+// counters: MSG-14.
+type counters struct{}
+
+func (*counters) about() (name, rule string) {
+	return "counter", "the counters under a key go 0, 1, 2 and so on: none repeats, none is left out (MSG-14)"
+}
+
+func (*counters) see(w *watch, r *Record) {
+	m := &w.read
+	if m.kind != typeTransport || m.session == nil || m.err != nil {
+		return
+	}
+	w.looked()
+	next := &m.session.next[m.end]
+	switch {
+	case m.counter < *next:
+		w.fault(r.Host, "sends counter %d to %s again", m.counter, m.peer)
+	case m.counter > *next:
+		w.fault(r.Host, "sends counter %d to %s where %d is next", m.counter, m.peer, *next)
+	}
+	*next = max(*next, m.counter+1)
+}
+
+// keyLife: KEY-10.
+type keyLife struct{}
+
+// rejectAfter is Reject-After-Time (rules §1.1).
+const rejectAfter = 180 * time.Second
+
+func (keyLife) about() (name, rule string) {
+	return "key-life", "no key is used for sending or delivering when it is 180 s old, or before it exists (KEY-10)"
+}
+
+func (keyLife) see(w *watch, r *Record) {
+	switch r.Kind {
+	case KindDatagram:
+		if m := &w.read; m.kind == typeTransport && m.session != nil {
+			w.looked()
+			w.age(r.Host, m.session, m.end, "sends to "+m.peer)
+		}
+	case KindInnerDelivered:
+		if c := w.of(r.Datagram); c != nil && c.session != nil {
+			w.looked()
+			w.age(r.Host, c.session, 1-c.end, "delivers from "+r.Peer)
+		}
+	}
+}
+
+func (w *watch) age(host string, s *session, end int, does string) {
+	if !s.alive[end] {
+		w.fault(host, "%s with a key that it cannot have yet", does)
+	} else if age := w.s.now.Sub(s.born[end]); age >= rejectAfter {
+		w.fault(host, "%s with a key that is %s old", does, seconds(age))
+	}
+}
+
+// confirmation: HS-16.
+type confirmation struct{}
+
+func (confirmation) about() (name, rule string) {
+	return "confirmation", "a responder sends nothing with a new key before it took something with it (HS-16)"
+}
+
+func (confirmation) see(w *watch, r *Record) {
+	m := &w.read
+	if m.kind != typeTransport || m.session == nil || m.end != endResponder {
+		return
+	}
+	w.looked()
+	if !m.session.confirmed {
+		w.fault(r.Host, "sends to %s with a key that %s has not used yet", m.peer, m.peer)
+	}
+}
+
+// silence: QUIET-01 and SEC. The one exception is a cookie reply under load. Load is not to be seen from outside, but
+// it takes a number of initiations within a short time to make it.
+type silence struct{}
+
+const (
+	loadWindow = 2 * time.Second
+	loadLeast  = 4 // an eighth of the 32 jobs that a host has unless its scenario says otherwise
+)
+
+func (silence) about() (name, rule string) {
+	return "silence", "strangers are neither answered, but with a cookie reply under load, nor believed (QUIET-01)"
+}
+
+func (silence) see(w *watch, r *Record) {
+	if r.Kind == KindDatagram && len(r.Data) > 0 && (r.Data[0] == typeInitiation || r.Data[0] == typeResponse) {
+		for _, n := range []*node{w.s.byName[r.Host], w.s.publicHost(r.Dst)} {
+			if n != nil {
+				n.struck = append(n.struck, w.s.now)
+			}
+		}
+	}
+	switch {
+	case r.Kind == KindFate && r.Attack != AttackNone:
+		w.looked()
+		if r.Fate == FateDelivered {
+			w.fault(r.To, "takes a datagram from %s (%s)", r.Host, r.Attack)
+		}
+	case r.Kind == KindDatagram && r.Attack == AttackNone && w.s.public[r.Dst.Addr()].attack != nil:
+		w.looked()
+		n := w.s.byName[r.Host]
+		if w.read.kind != typeCookie || w.read.err != nil {
+			w.fault(r.Host, "answers a stranger with %d bytes of type %d", len(r.Data), w.read.kind)
+		} else if n.struckLately() < n.loadLeast() {
+			w.fault(r.Host, "sends a stranger a cookie reply although it cannot be under load")
+		}
+	}
+}
+
+// publicHost finds the host that has an address of its own on the Internet, or nil.
+func (s *Sim) publicHost(a netip.AddrPort) *node {
+	if g := s.public[a.Addr()].segment; g != nil {
+		return g.hosts[a.Addr()]
+	}
+	return nil
+}
+
+// struckLately counts the handshake messages that a host had to do with in the last moments.
+func (n *node) struckLately() int {
+	kept := n.struck[:0]
+	for _, at := range n.struck {
+		if n.s.now.Sub(at) < loadWindow {
+			kept = append(kept, at)
+		}
+	}
+	n.struck = kept
+	return len(kept)
+}
+
+func (n *node) loadLeast() int {
+	if n.cfg.Limits.Jobs > 0 {
+		return min(loadLeast, max(1, n.cfg.Limits.Jobs/8))
+	}
+	return loadLeast
+}
+
+// pair is a host and a peer of it.
+type pair struct{ host, peer string }
+
+// pace: HS-21.
+type pace struct{ last map[pair]timers.Time }
+
+// rekeyTimeout is Rekey-Timeout (rules §1.1).
+const rekeyTimeout = 5 * time.Second
+
+func (*pace) about() (name, rule string) {
+	return "pace", "a host sends one peer no two initiations within 5 s (HS-21)"
+}
+
+func (c *pace) see(w *watch, r *Record) {
+	switch {
+	case r.Kind == KindAction && (r.Action == ActionRestart || r.Action == ActionInterface):
+		for _, p := range w.s.byName[r.Host].peers {
+			delete(c.last, pair{r.Host, p.cfg.Host}) // starts clean (LIFE-04)
+		}
+	case r.Kind == KindAction && r.Action == ActionRemovePeer:
+		delete(c.last, pair{r.Host, r.Peer})
+	case w.read.attempt != nil:
+		w.looked()
+		k := pair{r.Host, w.read.peer}
+		if last, ok := c.last[k]; ok && w.s.now.Sub(last) < rekeyTimeout {
+			w.fault(r.Host, "sends %s another initiation after %s", k.peer, seconds(w.s.now.Sub(last)))
+		}
+		c.last[k] = w.s.now
+	}
+}
+
+// stamps: TAI-06.
+type stamps struct{ last map[pair][12]byte }
+
+func (*stamps) about() (name, rule string) {
+	return "timestamp", "a host's initiations to one peer carry growing timestamps as long as it runs (TAI-06)"
+}
+
+func (c *stamps) see(w *watch, r *Record) {
+	switch {
+	case r.Kind == KindAction && r.Action == ActionRestart:
+		for _, p := range w.s.byName[r.Host].peers {
+			delete(c.last, pair{r.Host, p.cfg.Host})
+		}
+	case r.Kind == KindAction && r.Action == ActionRemovePeer:
+		delete(c.last, pair{r.Host, r.Peer})
+	case w.read.attempt != nil:
+		w.looked()
+		k := pair{r.Host, w.read.peer}
+		now := w.read.attempt.timestamp
+		if last, ok := c.last[k]; ok && bytes.Compare(now[:], last[:]) <= 0 {
+			w.fault(r.Host, "sends %s an initiation with a timestamp that is not greater than the one before", k.peer)
+		}
+		c.last[k] = now
+	}
+}

@@ -1,0 +1,312 @@
+package sim
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"encoding/binary"
+	"errors"
+	"hash"
+
+	"golang.org/x/crypto/blake2s"
+	"golang.org/x/crypto/chacha20poly1305"
+	"golang.org/x/crypto/curve25519"
+
+	"github.com/purewire/purewire/protocol"
+	"github.com/purewire/purewire/timers"
+)
+
+// oracle reads what is on the wire. It knows the static keys and preshared keys, because the simulator made them, and
+// is told every ephemeral private key when it is used; from these it derives the transport keys once more, straight
+// from rules §1.3 and with none of the core's code.
+type oracle struct {
+	s        *Sim
+	secrets  map[indexOf]secret // all maps are looked up only
+	attempts map[indexOf]*attempt
+	sessions map[indexOf]*session // by the sender of transport messages and the receiver index in them
+	born     []expiring           // the oldest first
+	plain    []byte
+}
+
+// indexOf is a 32-bit index at the host that it concerns.
+type indexOf struct {
+	host  string
+	index uint32
+}
+
+type expiring struct {
+	at   timers.Time
+	kind uint8 // 0: secrets, 1: attempts, 2: sessions
+	key  indexOf
+}
+
+type secret struct {
+	peer      string
+	initiator bool
+	private   [32]byte
+}
+
+// attempt is an initiation that was sent.
+type attempt struct {
+	host, peer string
+	sender     uint32
+	chain      [32]byte
+	hash       [32]byte
+	ephemeral  [32]byte // public
+	private    [32]byte
+	timestamp  [12]byte
+}
+
+// session is a key pair as both ends have it.
+type session struct {
+	initiator, responder string
+	keys                 [2]cipher.AEAD
+	next                 [2]uint64 // counter that the next message must have
+	born                 [2]timers.Time
+	alive                [2]bool // the end has the key: born is set
+	confirmed            bool    // the responder took a transport message on it (HS-16)
+}
+
+// Ends of a session, as indices into its arrays.
+const (
+	endInitiator = 0
+	endResponder = 1
+)
+
+// opened is what the oracle makes of a datagram of a host.
+type opened struct {
+	kind    byte
+	peer    string   // of an initiation and a transport message: for whom it is
+	attempt *attempt // of an initiation
+	session *session // of a response: the new one; of a transport message
+	end     int      // of a transport message: which end of the session sent it
+	counter uint64
+	plain   []byte // with padding; good until the next datagram
+	err     error
+}
+
+var (
+	errShape   = errors.New("is no WireGuard message")
+	errSecret  = errors.New("uses an ephemeral key that was never shown")
+	errSession = errors.New("is for a session that nobody agreed on")
+	errTag     = errors.New("does not decrypt with the key of its session")
+	errStatic  = errors.New("does not name its sender")
+	errMAC     = errors.New("has a wrong mac1")
+	errAttempt = errors.New("answers an initiation that was never sent")
+	errEmpty   = errors.New("does not authenticate as a response")
+)
+
+// oracleMemory is how long the oracle remembers: well over the 540 s after which no host knows a key any more.
+const oracleMemory = 1200e9
+
+func newOracle(s *Sim) *oracle {
+	return &oracle{s: s, secrets: map[indexOf]secret{}, attempts: map[indexOf]*attempt{},
+		sessions: map[indexOf]*session{}}
+}
+
+func (o *oracle) remember(kind uint8, k indexOf) {
+	o.born = append(o.born, expiring{o.s.now, kind, k})
+	n := 0
+	for ; n < len(o.born) && o.s.now-o.born[n].at > oracleMemory; n++ {
+		switch e := o.born[n]; e.kind {
+		case 0:
+			delete(o.secrets, e.key)
+		case 1:
+			delete(o.attempts, e.key)
+		case 2:
+			delete(o.sessions, e.key)
+		}
+	}
+	o.born = append(o.born[:0], o.born[n:]...)
+}
+
+// learn is told of an ephemeral private key just before the message with it leaves.
+func (o *oracle) learn(host, peer string, index uint32, initiator bool, private [32]byte) {
+	k := indexOf{host, index}
+	o.secrets[k] = secret{peer, initiator, private}
+	o.remember(0, k)
+}
+
+// read makes sense of a datagram that a host sent.
+func (o *oracle) read(host string, b []byte) (m opened) {
+	switch {
+	case len(b) < 4 || b[1] != 0 || b[2] != 0 || b[3] != 0:
+		m.err = errShape
+		return m
+	}
+	m.kind = b[0]
+	switch {
+	case m.kind == typeInitiation && len(b) == initiationSize:
+		o.initiation(host, b, &m)
+	case m.kind == typeResponse && len(b) == responseSize:
+		o.response(host, b, &m)
+	case m.kind == typeTransport && len(b) >= transportMin:
+		o.transport(host, b, &m)
+	case m.kind == typeCookie && len(b) == cookieSize:
+	default:
+		m.err = errShape
+	}
+	return m
+}
+
+func (o *oracle) initiation(host string, b []byte, m *opened) {
+	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
+	sec, ok := o.secrets[k]
+	n, p := o.s.byName[host], o.s.byName[sec.peer]
+	if !ok || !sec.initiator || p == nil {
+		m.err = errSecret
+		return
+	}
+	m.peer = sec.peer
+	a := &attempt{host: host, peer: sec.peer, sender: k.index, private: sec.private}
+	copy(a.ephemeral[:], b[8:40])
+	if !bytes.Equal(public(sec.private), a.ephemeral[:]) {
+		m.err = errSecret
+		return
+	}
+	a.chain = blake2s.Sum256([]byte("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"))
+	a.hash = mix(a.chain, []byte("WireGuard v1 zx2c4 Jason@zx2c4.com"))
+	a.hash = mix(a.hash, p.public[:])
+	a.chain, _, _ = kdf(a.chain, a.ephemeral[:])
+	a.hash = mix(a.hash, a.ephemeral[:])
+	var key [32]byte
+	a.chain, key, _ = kdf(a.chain, dh(sec.private, p.public))
+	static, ok := unseal(key, a.hash, b[40:88])
+	a.hash = mix(a.hash, b[40:88])
+	if !ok || !bytes.Equal(static, n.public[:]) {
+		m.err = errStatic
+		return
+	}
+	a.chain, key, _ = kdf(a.chain, dh(n.private, p.public))
+	stamp, ok := unseal(key, a.hash, b[88:116])
+	a.hash = mix(a.hash, b[88:116])
+	copy(a.timestamp[:], stamp)
+	mac := mac1(p.public, b[:116])
+	switch {
+	case !ok:
+		m.err = errTag
+		return
+	case !bytes.Equal(mac[:], b[116:132]):
+		m.err = errMAC
+		return
+	}
+	m.attempt = a
+	o.attempts[k] = a
+	o.remember(1, k)
+}
+
+func (o *oracle) response(host string, b []byte, m *opened) {
+	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
+	receiver := binary.LittleEndian.Uint32(b[8:])
+	sec, ok := o.secrets[k]
+	n, p := o.s.byName[host], o.s.byName[sec.peer]
+	if !ok || sec.initiator || p == nil || !bytes.Equal(public(sec.private), b[12:44]) {
+		m.err = errSecret
+		return
+	}
+	m.peer = sec.peer
+	a := o.attempts[indexOf{sec.peer, receiver}]
+	if a == nil || a.peer != host {
+		m.err = errAttempt
+		return
+	}
+	chain, _, _ := kdf(a.chain, b[12:44])
+	h := mix(a.hash, b[12:44])
+	chain, _, _ = kdf(chain, dh(sec.private, a.ephemeral))
+	chain, _, _ = kdf(chain, dh(sec.private, p.public))
+	psk := o.s.psk(n.end(sec.peer).psk)
+	chain, tau, key := kdf(chain, psk[:])
+	h = mix(h, tau[:])
+	mac := mac1(p.public, b[:60])
+	if _, ok := unseal(key, h, b[44:60]); !ok {
+		m.err = errEmpty
+		return
+	} else if !bytes.Equal(mac[:], b[60:76]) {
+		m.err = errMAC
+		return
+	}
+	forth, back, _ := kdf(chain, nil)
+	s := &session{initiator: sec.peer, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
+	s.born[endResponder], s.alive[endResponder] = o.s.now, true
+	m.session = s
+	for _, key := range []indexOf{{sec.peer, k.index}, {host, receiver}} {
+		o.sessions[key] = s
+		o.remember(2, key)
+	}
+}
+
+func (o *oracle) transport(host string, b []byte, m *opened) {
+	s := o.sessions[indexOf{host, binary.LittleEndian.Uint32(b[4:])}]
+	if s == nil {
+		m.err = errSession
+		return
+	}
+	m.session, m.end, m.peer = s, endInitiator, s.responder
+	if host == s.responder {
+		m.end, m.peer = endResponder, s.initiator
+	}
+	m.counter = binary.LittleEndian.Uint64(b[8:])
+	var nonce [12]byte
+	copy(nonce[4:], b[8:16])
+	plain, err := s.keys[m.end].Open(o.plain[:0], nonce[:], b[16:], nil)
+	if err != nil {
+		m.err = errTag
+		return
+	}
+	m.plain, o.plain = plain, plain
+}
+
+// The primitives of rules §1.3.
+
+func mix(h [32]byte, b []byte) [32]byte { return blake2s.Sum256(append(h[:], b...)) }
+
+func mac(key, b []byte) (out [32]byte) {
+	h := hmac.New(func() hash.Hash { h, _ := blake2s.New256(nil); return h }, key)
+	h.Write(b)
+	h.Sum(out[:0])
+	return out
+}
+
+// kdf is the three-output key derivation; who wants fewer takes fewer.
+func kdf(chain [32]byte, in []byte) (t1, t2, t3 [32]byte) {
+	t0 := mac(chain[:], in)
+	t1 = mac(t0[:], []byte{1})
+	t2 = mac(t0[:], append(t1[:len(t1):len(t1)], 2))
+	t3 = mac(t0[:], append(t2[:len(t2):len(t2)], 3))
+	return t1, t2, t3
+}
+
+func dh(private, point [32]byte) []byte {
+	b, err := curve25519.X25519(private[:], point[:])
+	if err != nil {
+		return make([]byte, 32) // a low-order point; the tag will not fit
+	}
+	return b
+}
+
+func public(private [32]byte) []byte { return dh(private, [32]byte{9}) }
+
+func aead(key [32]byte) cipher.AEAD {
+	a, err := chacha20poly1305.New(key[:])
+	if err != nil {
+		panic("sim: chacha20poly1305 refuses 32 bytes: " + err.Error())
+	}
+	return a
+}
+
+func unseal(key, h [32]byte, b []byte) ([]byte, bool) {
+	plain, err := aead(key).Open(nil, make([]byte, 12), b, h[:])
+	return plain, err == nil
+}
+
+// mac1 is the MAC by which a message shows that its sender knows the receiver's public key (COOKIE-01).
+func mac1(receiver protocol.PublicKey, b []byte) (out [16]byte) {
+	key := blake2s.Sum256(append([]byte("mac1----"), receiver[:]...))
+	h, err := blake2s.New128(key[:])
+	if err != nil {
+		panic("sim: blake2s refuses 32 bytes: " + err.Error())
+	}
+	h.Write(b)
+	h.Sum(out[:0])
+	return out
+}

@@ -1,0 +1,213 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/purewire/purewire/timers"
+)
+
+// watch runs the checkers over the records of a run. What they may look at is here: the record, what the oracle reads
+// in a datagram, and the ledger of inner packets. None of it comes from inside a core.
+type watch struct {
+	s       *Sim
+	oracle  *oracle
+	read    opened           // of the record, if it is the KindDatagram of a host's own datagram
+	carried [1 << 14]carried // of datagrams under way, by number
+	ledger  ledger
+	list    []*checkState
+	current *checkState
+}
+
+// carried is what there is to know of a datagram when its fate is decided.
+type carried struct {
+	number  uint64
+	kind    byte
+	session *session
+	end     int
+	intact  []byte // of handshake messages: what mac2 does not belong to
+}
+
+// checker judges records one by one.
+type checker interface {
+	// about gives the permanent name and what is held to.
+	about() (name, rule string)
+	see(w *watch, r *Record)
+}
+
+type checkState struct {
+	checker
+	name, rule          string
+	checked, violations uint64
+}
+
+// checkerModel is the name under which the simulator itself complains.
+const checkerModel = "configuration"
+
+func checkers() []checker {
+	return []checker{configuration{}, once{}, origin{}, &counters{}, keyLife{}, confirmation{}, silence{},
+		&pace{last: map[pair]timers.Time{}}, &stamps{last: map[pair][12]byte{}}, secrecy{}, shape{}, damage{}}
+}
+
+// Checkers lists the checkers that watch every run, in the order of Result.Checkers: name and rule.
+func Checkers() []CheckerResult {
+	var list []CheckerResult
+	for _, c := range checkers() {
+		name, rule := c.about()
+		list = append(list, CheckerResult{Name: name, Rule: rule})
+	}
+	return list
+}
+
+func newWatch(s *Sim) *watch {
+	w := &watch{s: s, oracle: s.oracle, ledger: ledger{packets: map[packetKey]*sentPacket{}}}
+	for _, c := range checkers() {
+		name, rule := c.about()
+		w.list = append(w.list, &checkState{checker: c, name: name, rule: rule})
+	}
+	return w
+}
+
+// see takes one record.
+func (w *watch) see(r *Record) {
+	w.read = opened{}
+	switch r.Kind {
+	case KindDatagram:
+		w.depart(r)
+	case KindFate:
+		w.settle(r)
+	case KindInnerSent, KindInnerForwarded:
+		w.ledger.add(w.s.now, r)
+	}
+	for _, c := range w.list {
+		w.current = c
+		c.see(w, r)
+	}
+	if r.Kind == KindInnerDelivered {
+		w.ledger.delivered(r)
+	}
+}
+
+func (w *watch) depart(r *Record) {
+	slot := &w.carried[r.Datagram%uint64(len(w.carried))]
+	*slot = carried{number: r.Datagram}
+	switch {
+	case r.Attack != AttackNone:
+	case r.Original != 0:
+		if of := w.of(r.Original); of != nil {
+			*slot = *of
+			slot.number = r.Datagram
+		}
+	default:
+		w.read = w.oracle.read(r.Host, r.Data)
+		slot.kind, slot.session, slot.end = w.read.kind, w.read.session, w.read.end
+		if slot.kind == typeInitiation || slot.kind == typeResponse {
+			slot.intact = append([]byte(nil), r.Data[:max(0, len(r.Data)-16)]...)
+		}
+	}
+}
+
+// of finds what is known of a datagram; nil if it is too long ago.
+func (w *watch) of(number uint64) *carried {
+	if c := &w.carried[number%uint64(len(w.carried))]; c.number == number {
+		return c
+	}
+	return nil
+}
+
+// settle keeps the oracle's view of sessions up to date: an initiator has the keys once it took the response
+// (KEY-11), and a responder may use them once it took a message on them (HS-16).
+func (w *watch) settle(r *Record) {
+	c := w.of(r.Datagram)
+	if c == nil || c.session == nil || r.Fate != FateDelivered || r.Attack != AttackNone {
+		return
+	}
+	switch {
+	case c.kind == typeResponse && r.To == c.session.initiator && !c.session.alive[endInitiator]:
+		c.session.born[endInitiator], c.session.alive[endInitiator] = w.s.now, true
+	case c.kind == typeTransport && c.end == endInitiator && r.To == c.session.responder:
+		c.session.confirmed = true
+	}
+}
+
+// looked counts that the checker had something to judge.
+func (w *watch) looked() { w.current.checked++ }
+
+// fault records a violation.
+func (w *watch) fault(host, format string, args ...any) {
+	w.s.violations = append(w.s.violations, Violation{w.s.now, host, w.current.name, fmt.Sprintf(format, args...)})
+	w.current.violations++
+}
+
+// violate lets the model itself complain.
+func (s *Sim) violate(host, checker, text string) {
+	for _, c := range s.watch.list {
+		if c.name == checker {
+			s.watch.current = c
+			s.watch.fault(host, "%s", text)
+		}
+	}
+	s.flushViolations()
+}
+
+// ledger is the list of inner packets that went into tunnels. It forgets them after ten minutes, when no key can bring
+// them out any more: they wait under 110 s for a handshake and then live as long as the key, 180 s.
+type ledger struct {
+	packets map[packetKey]*sentPacket // looked up only
+	order   []*sentPacket             // the oldest first
+	first   int
+	spare   []*sentPacket
+}
+
+const ledgerMemory = 600e9
+
+// packetKey names an inner packet on one leg of its way.
+type packetKey struct {
+	id   uint64
+	kind InnerKind
+	host string // who put it into the tunnel
+}
+
+type sentPacket struct {
+	key  packetKey
+	at   timers.Time
+	peer string // whom it was for, by the configuration
+	data []byte
+	out  int // how often it came out
+}
+
+func (l *ledger) add(now timers.Time, r *Record) {
+	for l.first < len(l.order) && now-l.order[l.first].at > ledgerMemory {
+		old := l.order[l.first]
+		if l.packets[old.key] == old {
+			delete(l.packets, old.key)
+		}
+		l.spare = append(l.spare, old)
+		l.order[l.first] = nil
+		l.first++
+	}
+	if l.first > 1024 && l.first > len(l.order)/2 {
+		l.order = append(l.order[:0], l.order[l.first:]...)
+		l.first = 0
+	}
+	p := &sentPacket{}
+	if n := len(l.spare); n > 0 {
+		p, l.spare = l.spare[n-1], l.spare[:n-1]
+	}
+	*p = sentPacket{key: packetKey{r.Inner.ID, r.Inner.Kind, r.Host}, at: now, peer: r.Peer,
+		data: append(p.data[:0], r.Inner.Data...)}
+	l.packets[p.key] = p
+	l.order = append(l.order, p)
+}
+
+func (l *ledger) find(host string, in *Inner) *sentPacket {
+	return l.packets[packetKey{in.ID, in.Kind, host}]
+}
+
+func (l *ledger) delivered(r *Record) {
+	if p := l.find(r.Peer, &r.Inner); p != nil {
+		p.out++
+	}
+}
+
+func (p *sentPacket) same(b []byte) bool { return bytes.Equal(p.data, b) }
