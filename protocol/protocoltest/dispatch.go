@@ -53,7 +53,8 @@ func (e *Env) deviceCommand(c *command) (bool, error) {
 		// entropy A fails | works: the random source of A.
 		return true, e.entropyState(c)
 	case "move":
-		// move A ADDR:PORT: A is somewhere else on the outer network, as after a change of Wi-Fi.
+		// move A ADDR:PORT [untold]: A is somewhere else on the outer network, as after a change of Wi-Fi. Its Device is
+		// told that the old address is gone, unless untold.
 		return true, e.move(c)
 	case "forget":
 		// forget A [ADDR]: A's host has lost that local address (all, if none is named).
@@ -71,12 +72,13 @@ func (e *Env) trafficCommand(c *command) (bool, error) {
 		// batch. lie adds N to the length in the IP header. raw is any bytes.
 		return true, e.tun(c)
 	case "deliver":
-		// deliver [N… | N..M | all | A->B] [from=ADDR:PORT] [ce=yes] [batch=yes]
-		// Lets datagrams arrive: the oldest, those named, all that are on the wire now, or all on one path. from is
-		// another source address than the true one; ce sets the congestion mark; batch hands them over in one call.
+		// deliver [N… | N..M | all | A->B | KIND] [from=ADDR:PORT] [ce=yes] [batch=yes]
+		// Lets datagrams arrive: the oldest, those named, all that are on the wire now, all on one path, or all of one
+		// kind (initiation, response, cookie, data, keepalive). from is another source address than the true one; ce
+		// sets the congestion mark; batch hands them over in one call.
 		return true, e.deliver(c)
 	case "drop":
-		// drop N… | N..M | all | A->B: they are lost.
+		// drop N… | N..M | all | A->B | KIND: they are lost.
 		return true, e.drop(c)
 	case "duplicate":
 		// duplicate N: the network makes a copy of a datagram on the wire.
@@ -85,7 +87,8 @@ func (e *Env) trafficCommand(c *command) (bool, error) {
 		// corrupt N byte=I [bit=K]: one bit of a datagram on the wire is flipped.
 		return true, e.corrupt(c)
 	case "replay":
-		// replay N [from=ADDR:PORT]: an attacker sends datagram N, which he once saw, again. It arrives at once.
+		// replay N [from=ADDR:PORT] [to=A] [index=A.1]: an attacker sends datagram N, which he once saw, again, perhaps
+		// to somebody else or with another receiver index. It arrives at once.
 		return true, e.replay(c)
 	case "forge":
 		// forge B initiation|response|cookie|transport|TYPE [index=A.1|HEX] [counter=N] [size=N] [mac1=yes|no]

@@ -205,13 +205,20 @@ func (e *Env) move(c *command) error {
 	if err != nil {
 		c.fail("%q is no address with port", text)
 	}
+	told := true
+	if rest := c.rest(); len(rest) > 0 {
+		told = false
+		if len(rest) > 1 || rest[0] != "untold" {
+			c.fail("what is %q?", rest[0])
+		}
+	}
 	if err := c.done(); err != nil {
 		return err
 	}
 	old := n.Addr
 	n.Addr = to
 	e.log.add(n, showAlways, "", "is at %v now, no longer at %v", to, old)
-	if old.Addr() != to.Addr() { // what the owner of the socket does when an address is gone (ROAM-09)
+	if told && old.Addr() != to.Addr() { // as the socket's owner does for an address that is gone (ROAM-09)
 		n.Device.ForgetSources(e.now, old.Addr())
 	}
 	return nil

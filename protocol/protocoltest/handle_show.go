@@ -29,11 +29,12 @@ func (e *Env) stats(c *command) error {
 	if err := c.done(); err != nil {
 		return err
 	}
+	n.timeout() // Stats has no time of its own: it answers as of the last call
 	known := false
 	for s := range n.Device.Peers() {
 		known = true
-		e.log.add(n, showAlways, "", "%s: at %s, received %d bytes, sent %d, %s", n.names[s.ID], place(s.Endpoint),
-			s.RxBytes, s.TxBytes, statsTail(&s))
+		e.log.add(n, showAlways, "", "%s: at %s%s, received %d bytes, sent %d, %s", n.names[s.ID], place(s.Endpoint),
+			sticky(s.Endpoint), s.RxBytes, s.TxBytes, statsTail(&s))
 		var allowed []string
 		for p := range n.Device.AllowedIPs(s.ID) {
 			allowed = append(allowed, p.String())
@@ -44,6 +45,14 @@ func (e *Env) stats(c *command) error {
 		e.log.add(n, showAlways, "", "has no peers")
 	}
 	return nil
+}
+
+// sticky tells the local address that is preferred for sending (ROAM-08).
+func sticky(e protocol.Endpoint) string {
+	if !e.Local.IsValid() {
+		return ""
+	}
+	return " from " + e.Local.String()
 }
 
 func statsTail(s *protocol.PeerStats) string {

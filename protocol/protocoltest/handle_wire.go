@@ -1,6 +1,7 @@
 package protocoltest
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/purewire/purewire/timers"
 )
 
-// pick reads which datagrams on the wire are meant: numbers, ranges, "all", or a path.
+// pick reads which datagrams on the wire are meant: numbers, ranges, "all", a path, or all of one kind.
 func (c *command) pick() (ds []*datagram) {
 	for _, w := range c.rest() {
 		from, to, isPath := strings.Cut(w, "->")
@@ -17,6 +18,12 @@ func (c *command) pick() (ds []*datagram) {
 		switch {
 		case w == "all":
 			ds = append(ds, c.env.wire...)
+		case w == "initiation", w == "response", w == "cookie", w == "data", w == "keepalive":
+			for _, d := range c.env.wire {
+				if strings.HasPrefix(d.kind(), w) {
+					ds = append(ds, d)
+				}
+			}
 		case isPath:
 			a, b := c.named(from), c.named(to)
 			for _, d := range c.env.wire {
@@ -145,13 +152,31 @@ func (e *Env) corrupt(c *command) error {
 func (e *Env) replay(c *command) error {
 	d := c.known(c.ordinal(c.word("a number")))
 	from := c.from()
+	var twin datagram
+	var changed string
+	if d != nil {
+		twin = *d
+		twin.bytes = append([]byte(nil), d.bytes...)
+	}
+	if v, ok := c.look("to"); ok {
+		if n := c.named(v); n != nil {
+			twin.to = n.Addr
+		}
+	}
+	if v, ok := c.look("index"); ok {
+		i, known := e.index(v)
+		if !known || len(twin.bytes) < 8 || twin.typ() != typeTransport {
+			c.fail("index=%s: it has to be a known one, for a transport message", v)
+		} else {
+			binary.LittleEndian.PutUint32(twin.bytes[4:], i)
+			changed = ", with another index"
+		}
+	}
 	if err := c.done(); err != nil {
 		return err
 	}
-	twin := *d
-	twin.bytes = append([]byte(nil), d.bytes...)
 	e.add(&twin)
-	e.log.add(nil, showWire, "", "an attacker sends #%d, which is #%d once more: %s", twin.n, d.n, d.what(e))
+	e.log.add(nil, showWire, "", "an attacker sends #%d, which is #%d once more%s: %s", twin.n, d.n, changed, twin.what(e))
 	e.receive(from, &twin)
 	return nil
 }
