@@ -209,9 +209,9 @@ func TestHouseCountLines(t *testing.T) {
 		code, comment int
 	}{
 		{"package a\n", 1, 0},
-		{"// A.\n\n/* B\n\nC */\npackage a // D\n", 1, 4},
+		{"// A.\n\n/* B\n\nC */\npackage a // D\n", 1, 5},
 		{"package a\n\nvar s = `x\n\ny`\n", 4, 0},
-		{"package a\nfunc f() {\n\tf()\n\n\t// why\n\tf() /* no */\n}\n", 5, 1},
+		{"package a\nfunc f() {\n\tf()\n\n\t// why\n\tf() /* both */\n}\n", 5, 2},
 		{"package a\nvar s = \"// no comment\"\n", 2, 0},
 	} {
 		if code, comment := countLines([]byte(c.source)); code != c.code || comment != c.comment {

@@ -34,17 +34,20 @@ func (d *Device) wantInitiation(p *peer, retry bool) bool {
 		p.timers.DeferRetry()
 		p.timers.KeysExpiredByIdentity(d.now)
 	}
-	return d.unlessStalled(p, p.timers.WantInitiation(d.now, retry))
+	_, armed := p.timers.Deadline(timers.RetransmitHandshake)
+	return d.unlessStalled(p, armed, p.timers.WantInitiation(d.now, retry))
 }
 
 // mayLeave is timers.Peer.InitiationSent.
 func (d *Device) mayLeave(p *peer, s *jobSlot) bool {
-	return d.unlessStalled(p, p.timers.InitiationSent(d.now, s.drawn.retransmit, p.retry))
+	_, armed := p.timers.Deadline(timers.RetransmitHandshake)
+	return d.unlessStalled(p, armed, p.timers.InitiationSent(d.now, s.drawn.retransmit, p.retry))
 }
 
-// unlessStalled takes away the retry that a suppressed initiation was given, as if there were no such rule.
-func (d *Device) unlessStalled(p *peer, allowed bool) bool {
-	if d.bad.Has(defect.CrossingStall) && !allowed {
+// unlessStalled takes away the retry that a suppressed initiation was given, as if there were no such rule. One that
+// was armed before stays, as it does in Linux and wireguard-go.
+func (d *Device) unlessStalled(p *peer, armed, allowed bool) bool {
+	if d.bad.Has(defect.CrossingStall) && !allowed && !armed {
 		p.timers.DeferRetry()
 	}
 	return allowed

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/netip"
@@ -37,7 +38,8 @@ type Config struct {
 	Trace EventMask
 }
 
-// Limits bound what a Device may use. A zero field stands for the default behind it.
+// Limits bound what a Device may use. A zero field stands for the default behind it, a negative one for none; a
+// device without a job shakes no hands.
 type Limits struct {
 	Peers               int // 2^20
 	StagedPackets       int // packets that wait for a handshake, per peer: 128 (QUEUE-02)
@@ -49,18 +51,13 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	def := func(v *int, d int) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&l.Peers, 1<<20)
-	def(&l.StagedPackets, 128)
-	def(&l.StagedBytes, 16<<20)
-	def(&l.Jobs, 256)
-	def(&l.HandshakesPerSecond, 1000)
-	def(&l.CookiesPerSecond, 5000)
-	def(&l.CookiesPerSource, 20)
+	l.Peers = cmp.Or(l.Peers, 1<<20)
+	l.StagedPackets = cmp.Or(l.StagedPackets, 128)
+	l.StagedBytes = cmp.Or(l.StagedBytes, 16<<20)
+	l.Jobs = cmp.Or(l.Jobs, 256)
+	l.HandshakesPerSecond = cmp.Or(l.HandshakesPerSecond, 1000)
+	l.CookiesPerSecond = cmp.Or(l.CookiesPerSecond, 5000)
+	l.CookiesPerSource = cmp.Or(l.CookiesPerSource, 20)
 	return l
 }
 

@@ -23,7 +23,8 @@ func invalid(field string, value any) error {
 // that peer (UAPI-33). An update never re-creates a peer (LIFE-08).
 func (d *Device) Configure(now timers.Time, changes []Change, out *Batch) error {
 	d.tick(now, out)
-	v := validation{device: d, public: d.public, own: d.identity != nil, count: len(d.byKey)}
+	v := validation{device: d, peers: map[PublicKey]bool{}, public: d.public, own: d.identity != nil,
+		count: len(d.byKey)}
 	for i := range changes {
 		if err := v.check(&changes[i]); err != nil {
 			return fmt.Errorf("change %d: %w", i, err)
@@ -53,17 +54,10 @@ func (v *validation) has(k PublicKey) bool {
 	return is && !v.cleared
 }
 
-func (v *validation) set(k PublicKey, is bool) {
-	if was := v.has(k); was == is {
-		return
-	}
-	if v.peers == nil {
-		v.peers = map[PublicKey]bool{}
-	}
-	v.peers[k] = is
-	if is {
-		v.count++
-	} else {
+// remove is for a peer that there may be.
+func (v *validation) remove(k PublicKey) {
+	if v.has(k) {
+		v.peers[k] = false
 		v.count--
 	}
 }
@@ -73,7 +67,7 @@ func (v *validation) check(c *Change) error {
 	case OpIdentity:
 		if v.own = c.Identity != nil; v.own {
 			v.public = c.Identity.PublicKey()
-			v.set(v.public, false)
+			v.remove(v.public)
 		}
 		return nil
 	case OpMTU:
@@ -82,13 +76,14 @@ func (v *validation) check(c *Change) error {
 		}
 		return nil
 	case OpRemovePeers:
-		v.cleared, v.peers, v.count = true, nil, 0
+		v.cleared, v.count = true, 0
+		clear(v.peers)
 		return nil
 	case OpRemovePeer:
 		if !v.has(c.Peer) && !c.Lenient {
 			return fmt.Errorf("%w: %v", ErrUnknownPeer, c.Peer)
 		}
-		v.set(c.Peer, false)
+		v.remove(c.Peer)
 		return nil
 	case OpAddPeer, OpUpdatePeer, OpPutPeer:
 		return v.checkPeer(c)
@@ -108,7 +103,8 @@ func (v *validation) checkPeer(c *Change) error {
 		if v.count >= v.device.limits.Peers {
 			return ErrLimit
 		}
-		v.set(c.Peer, true)
+		v.peers[c.Peer] = true
+		v.count++
 	}
 	if c.Endpoint != nil && *c.Endpoint != (netip.AddrPort{}) && (!c.Endpoint.IsValid() || c.Endpoint.Port() == 0) {
 		return invalid("Endpoint", *c.Endpoint)
@@ -140,17 +136,12 @@ func (d *Device) apply(c *Change, out *Batch) {
 			d.remove(p, out)
 			d.compact()
 		}
-	case OpAddPeer:
-		if p == nil {
+	case OpAddPeer, OpPutPeer, OpUpdatePeer:
+		if p == nil && c.Op != OpUpdatePeer {
 			d.update(d.add(c.Peer, out), c, out)
+		} else if c.Op != OpAddPeer {
+			d.update(p, c, out)
 		}
-	case OpPutPeer:
-		if p == nil {
-			p = d.add(c.Peer, out)
-		}
-		d.update(p, c, out)
-	case OpUpdatePeer:
-		d.update(p, c, out)
 	}
 }
 
@@ -229,7 +220,7 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 	for _, prefix := range c.AllowedIPs {
 		d.routes.Insert(prefix, p)
 	}
-	if p.waits() > 0 {
+	if p.staged.Len() > 0 {
 		d.keepalive(p, CausePacket, out) // what waited may have somewhere to go now (UAPI-34)
 	}
 	d.traceTimers(p, out)
@@ -239,7 +230,7 @@ func (d *Device) setIdentity(id Identity) {
 	d.identity, d.public = id, PublicKey{}
 	if id != nil {
 		d.public = id.PublicKey()
-		d.checker.SetKey(d.hasher, (*[KeySize]byte)(&d.public))
+		d.checker.SetKey((*[KeySize]byte)(&d.public))
 	}
 }
 

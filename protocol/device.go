@@ -93,8 +93,8 @@ func New(c Config) (*Device, error) {
 	d.staged.Limit = d.limits.StagedBytes
 	d.load = cookie.NewLoad(d.limits.Jobs, d.limits.HandshakesPerSecond)
 	d.cookies = cookie.NewBudget(d.limits.CookiesPerSecond, d.limits.CookiesPerSecond)
-	d.slots = make([]jobSlot, d.limits.Jobs)
-	d.free = make([]*jobSlot, 0, d.limits.Jobs)
+	d.slots = make([]jobSlot, max(0, d.limits.Jobs))
+	d.free = make([]*jobSlot, 0, len(d.slots))
 	for i := range d.slots {
 		d.free = append(d.free, &d.slots[len(d.slots)-1-i])
 	}
@@ -259,7 +259,7 @@ func (d *Device) stats(p *peer) PeerStats {
 	s := PeerStats{
 		ID: p.id, PublicKey: p.public, PresharedKey: p.psk, Endpoint: p.endpoint,
 		PersistentKeepalive: p.timers.PersistentKeepalive(), RxBytes: p.rx, TxBytes: p.tx,
-		Staged: p.waits(), Session: p.current().maySend(d.now, d.bad),
+		Staged: p.staged.Len(), Session: p.current().maySend(d.now, d.bad),
 	}
 	if p.shaken {
 		s.LastHandshake = time.Unix(0, p.lastHandshake)

@@ -46,8 +46,9 @@ func (d *Device) serveWaiting(out *Batch) {
 	for len(d.waiting) > 0 && len(d.free) > 0 {
 		p := d.waiting[0]
 		d.waiting = slices.Delete(d.waiting, 0, 1)
-		if p.creating == waitsForSlot && !p.dead {
-			d.create(d.takeSlot(jobCreate, p), p, out)
+		if p.creating == waitsForSlot {
+			p.creating = 0
+			d.initiate(p, p.cause, p.retry, out) // looks again: identity or endpoint may have gone meanwhile
 			d.traceTimers(p, out)
 		}
 	}
@@ -87,6 +88,9 @@ func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
 	}
 	p.creating = 0
 	s.learn()
+	if s.refused == DropNone && !p.endpoint.IsValid() {
+		s.refused = DropNoEndpoint // it was forgotten meanwhile
+	}
 	if s.refused != DropNone {
 		delete(d.byIdx, s.drawn.index)
 		d.drop(out, s.refused, p, Endpoint{}, 0)
@@ -183,17 +187,15 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 
 // refuseResponse says why a response that was worked on is not accepted: it failed, or another one was faster.
 func (d *Device) refuseResponse(p *peer, s *jobSlot) DropReason {
-	switch {
-	case s.handshakes != p.handshakes || p.pending == nil:
+	if s.handshakes != p.handshakes || p.pending == nil {
 		return DropSuperseded // HS-09, HS-25
-	default:
-		return s.refused
 	}
+	return s.refused
 }
 
 // confirm sends what waits, "the queued packets if any, else one keepalive" (HS-14, HS-15).
 func (d *Device) confirm(p *peer, out *Batch) {
-	waited := p.waits() > 0
+	waited := p.staged.Len() > 0
 	d.flush(p, out)
 	if !waited && !d.bad.Has(defect.NoConfirmation) || d.bad.Has(defect.ExtraKeepalive) {
 		d.sealEmpty(p, out)

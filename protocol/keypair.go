@@ -4,8 +4,6 @@ import (
 	"crypto/cipher"
 	"time"
 
-	"golang.org/x/crypto/chacha20poly1305"
-
 	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/internal/replay"
@@ -44,22 +42,14 @@ func (d *Device) derive(p *peer, keys *handshake.Keys, h *drawn, remote uint32, 
 		send, receive = receive, send
 	}
 	k := &keypair{
-		peer: p, send: newAEAD(send), receive: newAEAD(receive), jitter: h.newShake, local: h.index, remote: remote,
-		session: timers.Session{Born: d.now, Initiator: initiator},
+		peer: p, send: handshake.AEAD(send), receive: handshake.AEAD(receive), local: h.index, remote: remote,
+		jitter: h.newShake, session: timers.Session{Born: d.now, Initiator: initiator},
 	}
 	d.byIdx[k.local] = indexEntry{p, k}
 	if d.bad.Has(defect.ForgetTimestampOnRekey) {
 		p.greatest = [12]byte{}
 	}
 	return k
-}
-
-func newAEAD(key *[KeySize]byte) cipher.AEAD {
-	aead, err := chacha20poly1305.New(key[:])
-	if err != nil {
-		panic("purewire: chacha20poly1305 refuses 32 bytes: " + err.Error())
-	}
-	return aead
 }
 
 // put moves k from its slot, if it has one, to another. What was there is dropped: its index is free again and

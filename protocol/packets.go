@@ -127,11 +127,11 @@ func (d *Device) keepalive(p *peer, cause Cause, out *Batch) {
 	case !p.endpoint.IsValid():
 		d.drop(out, DropNoEndpoint, p, Endpoint{}, 0)
 	case !p.current().maySend(d.now, d.bad):
-		if p.waits() == 0 {
+		if p.staged.Len() == 0 {
 			d.stage(p, nil, out)
 		}
 		d.initiate(p, cause, false, out)
-	case p.waits() > 0:
+	case p.staged.Len() > 0:
 		d.flush(p, out)
 	default:
 		d.sealEmpty(p, out)

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"net/netip"
 
 	"github.com/purewire/purewire/protocol/internal/cookie"
@@ -27,8 +26,8 @@ type peer struct {
 	// The key pairs by slot, paper §6.3 and rules.md §1.4; SlotNone is always empty. Packets are sent on
 	// SlotCurrent and received on all.
 	keys   [NumSlots]*keypair
-	staged *staging.Queue
-	shown  *[timers.NumKinds]timers.Time // what traceTimers reported last
+	staged staging.Queue
+	shown  *[timers.NumKinds]shownTimer // what traceTimers reported last
 
 	creating      uint64 // the job that makes an initiation of ours; 0: none
 	rx, tx        uint64
@@ -130,9 +129,6 @@ func (d *Device) dropPending(p *peer) {
 // stage keeps a copy of an inner packet, or of the wish for a keepalive (no bytes, QUEUE-06), until there is
 // a session.
 func (d *Device) stage(p *peer, packet []byte, out *Batch) {
-	if p.staged == nil {
-		p.staged = &staging.Queue{}
-	}
 	if d.bad.Has(defect.StageDropsNewest) && p.staged.Len() >= d.limits.StagedPackets {
 		d.drop(out, DropStagedOverflow, p, Endpoint{}, len(packet))
 		return
@@ -143,19 +139,8 @@ func (d *Device) stage(p *peer, packet []byte, out *Batch) {
 	}
 }
 
-// waits is the number of staged packets.
-func (p *peer) waits() int {
-	if p.staged == nil {
-		return 0
-	}
-	return p.staged.Len()
-}
-
 // purge drops all that waits (TIMER-04, QUEUE-07).
 func (d *Device) purge(p *peer, out *Batch) {
-	if p.waits() == 0 {
-		return
-	}
 	for _, buf := range p.staged.Take(&d.staged) {
 		if n := len(buf) - Headroom - Tailroom; n > 0 {
 			d.drop(out, DropStagedPurged, p, Endpoint{}, n)
@@ -165,16 +150,10 @@ func (d *Device) purge(p *peer, out *Batch) {
 
 // flush sends what waits, in order; the caller has seen to a usable current key pair (QUEUE-01).
 func (d *Device) flush(p *peer, out *Batch) {
-	if p.waits() == 0 {
-		return
-	}
 	for _, buf := range p.staged.Take(&d.staged) {
 		d.seal(p, Packet{Buf: buf, Off: Headroom, Len: len(buf) - Headroom - Tailroom}, out)
 	}
 }
-
-// compareKeys orders public keys as numbers in memory order; crossing initiations are settled by it.
-func compareKeys(a, b PublicKey) int { return bytes.Compare(a[:], b[:]) }
 
 // wipe ends all that p has under way: handshake, key pairs, timers, staged packets. What outlives it is the
 // configuration, the counters, the endpoint and the greatest timestamp (rules.md §1.5 E12, TAI-04).

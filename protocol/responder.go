@@ -180,7 +180,7 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	d.emit(out, Event{Kind: EventInitiationAccepted, Peer: p.id, Endpoint: s.from, Remote: remote})
 	d.beginResponder(p, d.derive(p, &s.keys, &s.drawn, remote, false), out)
 	p.timers.ResponseSent(d.now)
-	if crossed && compareKeys(d.public, p.public) > 0 && !d.bad.Has(defect.CrossingStall) {
+	if crossed && bytes.Compare(d.public[:], p.public[:]) > 0 && !d.bad.Has(defect.CrossingStall) {
 		p.timers.Yield(d.now) // docs/decisions: OPEN-4, OPEN-15
 	}
 	d.secrets(p, s, false, out)

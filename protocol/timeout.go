@@ -22,7 +22,7 @@ func (d *Device) HandleTimeout(now timers.Time, out *Batch) {
 		}
 		p := d.peer(PeerID(t.ID()))
 		if p.shown != nil {
-			p.shown[kind] = timers.Never
+			p.shown[kind].armed = false
 		}
 		d.emit(out, Event{Kind: EventTimerFired, Peer: p.id, Timer: kind, Deadline: at})
 		d.fire(p, kind, out)
@@ -85,27 +85,26 @@ const (
 // stamp gives the timestamp of an initiation to p: now, or, should the wall clock have gone back or not have
 // moved far enough, just after the one sent last (TAI-06, TAI-10).
 func (d *Device) stamp(p *peer) (t [12]byte) {
-	wall := d.wallClock()
-	seconds, nanos := wall.Unix(), int64(wall.Nanosecond())
+	at := d.wallClock().UnixNano()
 	if !d.bad.Has(defect.PreciseTimestamp) {
-		nanos &^= stampGrain - 1
+		at = coarse(at)
 	}
-	if at := time.Unix(seconds, nanos).UnixNano(); !p.stamped || at > p.lastStamp {
-		p.lastStamp = at
-	} else {
-		last := time.Unix(0, p.lastStamp)
-		seconds, nanos = last.Unix(), int64(last.Nanosecond())+stampGrain
-		if nanos >= int64(time.Second) {
-			seconds, nanos = seconds+1, 0
-		}
-		p.lastStamp = time.Unix(seconds, nanos).UnixNano()
+	if p.stamped && at <= p.lastStamp {
+		at = coarse(p.lastStamp + stampGrain)
 	}
-	p.stamped = true
+	p.lastStamp, p.stamped = at, true
 	base := int64(tai64Base)
 	if d.bad.Has(defect.TimestampOffset) {
 		base = 10
 	}
-	binary.BigEndian.PutUint64(t[:], uint64(base+seconds))
-	binary.BigEndian.PutUint32(t[8:], uint32(nanos))
+	wall := time.Unix(0, at)
+	binary.BigEndian.PutUint64(t[:], uint64(base+wall.Unix()))
+	binary.BigEndian.PutUint32(t[8:], uint32(wall.Nanosecond()))
 	return t
+}
+
+// coarse cuts the nanoseconds within the second of a Unix time in ns.
+func coarse(ns int64) int64 {
+	t := time.Unix(0, ns)
+	return ns - int64(t.Nanosecond()%stampGrain)
 }

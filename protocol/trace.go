@@ -30,6 +30,12 @@ func (d *Device) drop(out *Batch, r DropReason, p *peer, from Endpoint, length i
 
 const timerEvents EventMask = 1<<EventTimerArmed | 1<<EventTimerCancelled
 
+// shownTimer is a timer as it was reported last.
+type shownTimer struct {
+	at    timers.Time
+	armed bool
+}
+
 // traceTimers reports how p's timers changed since it was last called for p. Re-arming is reported for T1
 // alone: the others move with nearly every packet.
 func (d *Device) traceTimers(p *peer, out *Batch) {
@@ -37,22 +43,16 @@ func (d *Device) traceTimers(p *peer, out *Batch) {
 		return
 	}
 	if p.shown == nil {
-		p.shown = &[timers.NumKinds]timers.Time{}
-		for i := range p.shown {
-			p.shown[i] = timers.Never
-		}
+		p.shown = &[timers.NumKinds]shownTimer{}
 	}
 	for _, k := range timers.Kinds() {
 		at, armed := p.timers.Deadline(k)
-		if !armed {
-			at = timers.Never
-		}
 		was := p.shown[k]
-		p.shown[k] = at
+		p.shown[k] = shownTimer{at, armed}
 		switch {
-		case armed && (was == timers.Never || was != at && k == timers.RetransmitHandshake):
+		case armed && (!was.armed || was.at != at && k == timers.RetransmitHandshake):
 			d.emit(out, Event{Kind: EventTimerArmed, Peer: p.id, Timer: k, Deadline: at})
-		case !armed && was != timers.Never:
+		case !armed && was.armed:
 			d.emit(out, Event{Kind: EventTimerCancelled, Peer: p.id, Timer: k})
 		}
 	}

@@ -133,8 +133,8 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 	default:
 		p.timers.DataReceived(d.now)
 	}
-	if confirmed && !d.bad.Has(defect.NoFlushOnConfirm) {
-		d.flush(p, out) // HS-18
+	if confirmed && p.current().maySend(d.now, d.bad) && !d.bad.Has(defect.NoFlushOnConfirm) {
+		d.flush(p, out) // HS-18, but nothing leaves under an identity that we gave up meanwhile (KEY-15)
 	}
 	if c := p.current(); c != nil && !d.bad.Has(defect.NoRekeyOnReceive) && p.timers.RekeyOnReceive(d.now, d.session(c)) {
 		d.initiate(p, CauseRekeyReceive, false, out)

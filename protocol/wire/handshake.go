@@ -38,12 +38,6 @@ func (m *Initiation) MAC1() *[MACSize]byte { return (*[MACSize]byte)(m[Initiatio
 // MAC2 returns the MAC that proves a cookie, or zeros.
 func (m *Initiation) MAC2() *[MACSize]byte { return (*[MACSize]byte)(m[InitiationMAC2Offset:]) }
 
-// MACedPart1 returns the bytes that mac1 covers (COOKIE-01).
-func (m *Initiation) MACedPart1() []byte { return m[:InitiationMAC1Offset:InitiationMAC1Offset] }
-
-// MACedPart2 returns the bytes that mac2 covers, mac1 included (COOKIE-05).
-func (m *Initiation) MACedPart2() []byte { return m[:InitiationMAC2Offset:InitiationMAC2Offset] }
-
 // Response is a handshake response (paper §5.4.3):
 //
 //	0 type, reserved · 4 sender · 8 receiver · 12 ephemeral (32) · 44 empty (0+16) · 60 mac1 · 76 mac2
@@ -78,12 +72,6 @@ func (m *Response) MAC1() *[MACSize]byte { return (*[MACSize]byte)(m[ResponseMAC
 
 // MAC2 returns the MAC that proves a cookie, or zeros.
 func (m *Response) MAC2() *[MACSize]byte { return (*[MACSize]byte)(m[ResponseMAC2Offset:]) }
-
-// MACedPart1 returns the bytes that mac1 covers (COOKIE-01).
-func (m *Response) MACedPart1() []byte { return m[:ResponseMAC1Offset:ResponseMAC1Offset] }
-
-// MACedPart2 returns the bytes that mac2 covers, mac1 included (COOKIE-05).
-func (m *Response) MACedPart2() []byte { return m[:ResponseMAC2Offset:ResponseMAC2Offset] }
 
 // CookieReply is a cookie reply (paper §5.4.7):
 //

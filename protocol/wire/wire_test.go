@@ -110,13 +110,12 @@ func TestLayouts(t *testing.T) {
 	wantFields(t, b[:InitiationSize], []field{
 		{"sender", 4, 4, le32(i.Sender())}, {"ephemeral", 8, 32, i.Ephemeral()[:]}, {"static", 40, 48, i.Static()},
 		{"timestamp", 88, 28, i.Timestamp()}, {"mac1", 116, 16, i.MAC1()[:]}, {"mac2", 132, 16, i.MAC2()[:]},
-		{"*under mac1", 0, 116, i.MACedPart1()}, {"*under mac2", 0, 132, i.MACedPart2()},
 	})
 	r := AsResponse(b)
 	wantFields(t, b[:ResponseSize], []field{
 		{"sender", 4, 4, le32(r.Sender())}, {"receiver", 8, 4, le32(r.Receiver())},
 		{"ephemeral", 12, 32, r.Ephemeral()[:]}, {"empty", 44, 16, r.Empty()}, {"mac1", 60, 16, r.MAC1()[:]},
-		{"mac2", 76, 16, r.MAC2()[:]}, {"*under mac1", 0, 60, r.MACedPart1()}, {"*under mac2", 0, 76, r.MACedPart2()},
+		{"mac2", 76, 16, r.MAC2()[:]},
 	})
 	c := AsCookieReply(b)
 	wantFields(t, b[:CookieReplySize], []field{
@@ -125,8 +124,7 @@ func TestLayouts(t *testing.T) {
 	if InitiationMAC1Offset != 116 || InitiationMAC2Offset != 132 || ResponseMAC1Offset != 60 || ResponseMAC2Offset != 76 {
 		t.Error("MAC offsets differ from rules.md §1.2")
 	}
-	for _, part := range [][]byte{i.Static(), i.Timestamp(), i.MACedPart1(), i.MACedPart2(), r.Empty(), r.MACedPart1(),
-		r.MACedPart2(), c.Cookie()} {
+	for _, part := range [][]byte{i.Static(), i.Timestamp(), r.Empty(), c.Cookie()} {
 		if cap(part) != len(part) {
 			t.Error("an append to a field would write into the next one")
 		}
@@ -206,7 +204,7 @@ func TestNothingAllocates(t *testing.T) {
 			case TypeInitiation:
 				m := AsInitiation(b)
 				m.SetSender(7)
-				sum += len(m.Static()) + len(m.MACedPart2()) + int(m.Ephemeral()[3])
+				sum += len(m.Static()) + len(m.MAC2()) + int(m.Ephemeral()[3])
 			case TypeResponse:
 				sum += int(AsResponse(b).Receiver()&1) + len(AsResponse(b).Empty())
 			case TypeCookieReply:

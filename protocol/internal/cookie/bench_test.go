@@ -13,7 +13,7 @@ func benchPair(b *testing.B) (*Hasher, *Checker, *Jar, []byte, netip.AddrPort) {
 	b.Helper()
 	public, secret, nonce := [32]byte{1}, [32]byte{2}, [24]byte{3}
 	h, c, j := NewHasher(), new(Checker), NewJar(&public)
-	c.SetKey(h, &public)
+	c.SetKey(&public)
 	c.SetSecret(0, &secret)
 	src := netip.MustParseAddrPort("192.0.2.1:51820")
 	msg := make([]byte, wire.InitiationSize)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
@@ -26,17 +27,9 @@ type Checker struct {
 	secretOK bool
 }
 
-// labelled returns H(label‖public), the form of both keys that paper §5.4.4 and §5.4.7 derive from a public key.
-func labelled(label string, public *[32]byte) [blake2s.Size]byte {
-	var input [8 + 32]byte
-	copy(input[:8], label)
-	copy(input[8:], public[:])
-	return blake2s.Sum256(input[:])
-}
-
 // newAEAD returns the XChaCha20-Poly1305 that cookie replies by the owner of public are sealed with (paper §5.4.7).
 func newAEAD(public *[32]byte) cipher.AEAD {
-	key := labelled("cookie--", public)
+	key := handshake.CookieKey(public)
 	aead, err := chacha20poly1305.NewX(key[:])
 	if err != nil {
 		panic(err) // the key has the right length: a process held to FIPS 140 algorithms, which cannot run WireGuard
@@ -44,13 +37,10 @@ func newAEAD(public *[32]byte) cipher.AEAD {
 	return aead
 }
 
-// mac1Key returns the key of every mac1 sent to the owner of public (COOKIE-01).
-func mac1Key(public *[32]byte) [blake2s.Size]byte { return labelled("mac1----", public) }
-
 // SetKey makes the Checker the one of an identity. Cookies made for an earlier identity are worthless from here on,
 // because the secret is forgotten (COOKIE-21). It allocates; it belongs to the control plane.
-func (c *Checker) SetKey(_ *Hasher, public *[32]byte) {
-	*c = Checker{aead: newAEAD(public), mac1Key: mac1Key(public)}
+func (c *Checker) SetKey(public *[32]byte) {
+	*c = Checker{aead: newAEAD(public), mac1Key: handshake.MAC1Key(public)}
 }
 
 // CheckMAC1 reports whether msg, a whole initiation or response, was made by somebody who knows our public key

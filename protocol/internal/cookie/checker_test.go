@@ -20,7 +20,7 @@ func TestCheckMAC1AcceptsReference_COOKIE01(t *testing.T) {
 		public, other := draw32(t, "public"), draw32(t, "other")
 		msg := drawMessage(t, "message")
 		var c Checker
-		c.SetKey(h, &public)
+		c.SetKey(&public)
 		refSign(msg, public, nil)
 		if !c.CheckMAC1(h, msg) {
 			t.Fatal("a correct mac1 was refused")
@@ -143,7 +143,7 @@ func TestReplyOpensWithReference_COOKIE13(t *testing.T) {
 		msg, src := drawMessage(t, "message"), drawSource(t, "source")
 		refSign(msg, public, nil)
 		var c Checker
-		c.SetKey(h, &public)
+		c.SetKey(&public)
 		c.SetSecret(0, &secret)
 		before := slices.Clone(msg)
 		reply := (*[64]byte)(bytes.Repeat([]byte{0xcc}, 64)) // dirty, as an arena is
@@ -188,7 +188,7 @@ func TestKeyChange_COOKIE21(t *testing.T) {
 	old := p.message(0)
 	refSign(old, p.public, refCookie(p.secret, portA))
 	public := [32]byte{77}
-	p.c.SetKey(p.h, &public)
+	p.c.SetKey(&public)
 	if p.c.CheckMAC1(p.h, old) {
 		t.Error("mac1 for the old key was accepted")
 	}
@@ -211,8 +211,8 @@ func TestNothingPanics_SEC08(t *testing.T) {
 	public, secret := [32]byte{1}, [32]byte{2}
 	var bare, keyless, keyed, full Checker
 	keyless.SetSecret(0, &secret)
-	keyed.SetKey(h, &public)
-	full.SetKey(h, &public)
+	keyed.SetKey(&public)
+	full.SetKey(&public)
 	full.SetSecret(0, &secret)
 	for n := range 200 {
 		msg := bytes.Repeat([]byte{byte(n), 0xa7}, n)[:n]

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/crypto/blake2s"
 
+	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
@@ -34,7 +35,7 @@ type Jar struct {
 
 // NewJar returns the empty jar for the peer with that public key.
 func NewJar(remotePublic *[32]byte) *Jar {
-	return &Jar{aead: newAEAD(remotePublic), mac1Key: mac1Key(remotePublic)}
+	return &Jar{aead: newAEAD(remotePublic), mac1Key: handshake.MAC1Key(remotePublic)}
 }
 
 // Sign fills in the last 32 bytes of msg, a whole initiation or response that is complete up to there: mac1 over all

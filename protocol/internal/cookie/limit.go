@@ -112,14 +112,3 @@ func place(h *Hasher, seed *[32]byte, src netip.Addr) (set int, tag uint64) {
 	h.MAC(&mac, seed[:], input[:min(len(input), 8)])
 	return int(mac[8] % sourceSets), binary.LittleEndian.Uint64(mac[:])
 }
-
-// Len returns how many addresses have a live entry at now.
-func (s *Sources) Len(now timers.Time) int {
-	live := 0
-	for i := range s.table {
-		if s.table[i].full > now {
-			live++
-		}
-	}
-	return live
-}

@@ -120,7 +120,7 @@ type party struct {
 func newParty(now timers.Time) *party {
 	p := &party{h: NewHasher(), c: new(Checker), public: [32]byte{1}, secret: [32]byte{2}}
 	p.j = NewJar(&p.public)
-	p.c.SetKey(p.h, &p.public)
+	p.c.SetKey(&p.public)
 	p.c.SetSecret(now, &p.secret)
 	return p
 }

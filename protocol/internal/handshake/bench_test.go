@@ -90,7 +90,7 @@ func benchmark(b *testing.B, side func(), seal ...bool) {
 // sides are the steady work of both roles: the ephemeral is new each time, the static-static secret is cached.
 func sides(t tb) (initiator, responder func()) {
 	sc := newScene(t, 12)
-	ss, err := PrecomputeStaticStatic(sc.i, &sc.r.public)
+	ss, err := precompute(sc.i, &sc.r.public)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,38 +19,18 @@ import (
 	"crypto/ecdh"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 )
 
-// Error is a reason why a handshake step did not succeed. All of them mean: drop the message, change nothing.
-type Error uint8
-
-const (
+// The reasons why a handshake step does not succeed; test with errors.Is. All mean: drop the message, change nothing.
+var (
 	// ErrLowOrder: a Diffie-Hellman result was all zero, so the remote point has low order (CRYPTO-11, CRYPTO-12).
-	ErrLowOrder Error = iota + 1
+	ErrLowOrder = errors.New("handshake: low order point")
 	// ErrDecrypt: an AEAD field did not authenticate.
-	ErrDecrypt
+	ErrDecrypt = errors.New("handshake: field does not authenticate")
 	// ErrIdentity: the static identity could not do its Diffie-Hellman. The error returned wraps the cause too.
-	ErrIdentity
+	ErrIdentity = errors.New("handshake: identity failed")
 )
-
-// Error implements error.
-func (e Error) Error() string {
-	switch e {
-	case ErrLowOrder:
-		return "handshake: low order point"
-	case ErrDecrypt:
-		return "handshake: field does not authenticate"
-	case ErrIdentity:
-		return "handshake: identity failed"
-	}
-	return "handshake: unknown error"
-}
-
-// identityError is ErrIdentity with its cause.
-type identityError struct{ cause error }
-
-func (e *identityError) Error() string   { return ErrIdentity.Error() + ": " + e.cause.Error() }
-func (e *identityError) Unwrap() []error { return []error{ErrIdentity, e.cause} }
 
 // DH is the static identity as the handshake sees it: X25519 of our static private key with point. It may block
 // and it may fail. A low order point should be answered with an error that is ErrLowOrder; an all-zero result
@@ -67,7 +47,7 @@ func staticDH(dh DH, point *[32]byte) ([32]byte, error) {
 	case errors.Is(err, ErrLowOrder):
 		return [32]byte{}, ErrLowOrder
 	case err != nil:
-		return [32]byte{}, &identityError{err}
+		return [32]byte{}, fmt.Errorf("%w: %w", ErrIdentity, err)
 	case subtle.ConstantTimeCompare(secret[:], zeros[:]) == 1:
 		return [32]byte{}, ErrLowOrder
 	}
@@ -99,9 +79,6 @@ func (e *Ephemeral) Private() [32]byte { return [32]byte(e.key.Bytes()) }
 // Public returns the public key as it goes on the wire.
 func (e *Ephemeral) Public() [32]byte { return [32]byte(e.key.PublicKey().Bytes()) }
 
-// Wipe forgets the key pair. The private bytes are inside crypto/ecdh, so all we can do is let them go.
-func (e *Ephemeral) Wipe() { e.key = nil }
-
 // dh is X25519 of the ephemeral with a point that is used as received: bit 255 and non-canonical values are the
 // ladder's to ignore (CRYPTO-10). ECDH fails on exactly one thing, an all-zero result (CRYPTO-11).
 func (e *Ephemeral) dh(point *[32]byte) (secret [32]byte, err error) {
@@ -132,27 +109,21 @@ type StaticStatic struct {
 	State  uint8 // Unknown, Known or Never
 }
 
-// PrecomputeStaticStatic asks the identity for the secret with remote. A low order key is an answer, Never, and
-// not an error. An identity that fails leaves Unknown and an ErrIdentity: the next attempt asks again.
-func PrecomputeStaticStatic(dh DH, remote *[32]byte) (StaticStatic, error) {
-	secret, err := staticDH(dh, remote)
-	switch {
-	case err == nil:
-		return StaticStatic{secret, Known}, nil
-	case errors.Is(err, ErrLowOrder):
-		return StaticStatic{State: Never}, nil
-	}
-	return StaticStatic{}, err
-}
-
-// resolve makes sure that ss.Secret can be used, asking the identity if nobody did so before.
-func (ss *StaticStatic) resolve(dh DH, remote *[32]byte) (err error) {
+// resolve makes sure that ss.Secret can be used, asking the identity if nobody did so before. An identity that fails
+// leaves Unknown and gives ErrIdentity: the next attempt asks again. A low order key is Never, for good.
+func (ss *StaticStatic) resolve(dh DH, remote *[32]byte) error {
 	if ss.State == Unknown {
-		if *ss, err = PrecomputeStaticStatic(dh, remote); err != nil {
+		secret, err := staticDH(dh, remote)
+		switch {
+		case err == nil:
+			*ss = StaticStatic{secret, Known}
+		case errors.Is(err, ErrLowOrder):
+			ss.State = Never
+		default:
 			return err
 		}
 	}
-	if ss.State != Known {
+	if ss.State == Never {
 		return ErrLowOrder
 	}
 	return nil

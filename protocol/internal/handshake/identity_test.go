@@ -123,11 +123,11 @@ func TestIdentityAnswersGarbage(t *testing.T) {
 // the first step only.
 func TestStaticStaticIsCached(t *testing.T) {
 	sc := newScene(t, 11)
-	ss, err := PrecomputeStaticStatic(sc.i, &sc.r.public)
+	ss, err := precompute(sc.i, &sc.r.public)
 	if err != nil || ss.State != Known {
 		t.Fatalf("precomputed %v, %v", ss, err)
 	}
-	mirror, err := PrecomputeStaticStatic(sc.r, &sc.i.public)
+	mirror, err := precompute(sc.r, &sc.i.public)
 	if err != nil || mirror != ss {
 		t.Fatalf("the sides disagree about the static-static secret: %v", err)
 	}
@@ -148,16 +148,5 @@ func TestStaticStaticIsCached(t *testing.T) {
 	stamp, err := ConsumeInitiationTimestamp(&msg, &s, &remote, never, &mirror)
 	if err != nil || stamp != sc.stamp || s != pending {
 		t.Fatalf("ConsumeInitiationTimestamp with a cached secret: %v", err)
-	}
-}
-
-func TestErrorStrings(t *testing.T) {
-	seen := map[string]Error{}
-	for _, e := range []Error{0, ErrLowOrder, ErrDecrypt, ErrIdentity} {
-		s := e.Error()
-		if prior, ok := seen[s]; ok || !strings.HasPrefix(s, "handshake: ") {
-			t.Errorf("error %d says %q, error %d too", e, s, prior)
-		}
-		seen[s] = e
 	}
 }

@@ -31,14 +31,10 @@ func CreateInitiation(msg *[148]byte, sender uint32, e *Ephemeral, localPublic, 
 	s.mixEphemeral(m.Ephemeral())
 	// (C, κ) := Kdf₂(C, DH(Eᵢpriv, Sʳpub)); msg.static := Aead(κ, 0, Sᵢpub, H)
 	kdf(&s.Chain, es[:], &s.Chain, &key)
-	if err = s.seal(m.Static(), &key, localPublic[:]); err != nil {
-		return State{}, err
-	}
+	s.seal(m.Static(), &key, localPublic[:])
 	// (C, κ) := Kdf₂(C, DH(Sᵢpriv, Sʳpub)); msg.timestamp := Aead(κ, 0, Timestamp(), H)
 	kdf(&s.Chain, ss.Secret[:], &s.Chain, &key)
-	if err = s.seal(m.Timestamp(), &key, timestamp[:]); err != nil {
-		return State{}, err
-	}
+	s.seal(m.Timestamp(), &key, timestamp[:])
 	return s, nil
 }
 

@@ -54,12 +54,12 @@ func lowOrder(t tb) (points [][32]byte) {
 // identities are the ways in which a static identity may meet a low order point, with what must come of it.
 func (id *identity) lowOrderAnswers() map[string]struct {
 	dh   DH
-	want Error
+	want error
 } {
 	strange := errors.New("the agent does not like this point")
 	return map[string]struct {
 		dh   DH
-		want Error
+		want error
 	}{
 		"says so": {id, ErrLowOrder},
 		"answers zero": {dhFunc(func(p [32]byte) ([32]byte, error) {
@@ -88,8 +88,8 @@ func (id *identity) lowOrderAnswers() map[string]struct {
 
 // exactly says whether err is want and none of the other reasons: what is counted as a low order point must not be
 // counted as a failed identity too.
-func exactly(err error, want Error) bool {
-	for _, e := range []Error{ErrLowOrder, ErrDecrypt, ErrIdentity} {
+func exactly(err error, want error) bool {
+	for _, e := range []error{ErrLowOrder, ErrDecrypt, ErrIdentity} {
 		if errors.Is(err, e) != (e == want) {
 			return false
 		}
@@ -200,7 +200,7 @@ func TestCrypto12LowOrderPeer(t *testing.T) {
 			}
 			calls := 0
 			counted := dhFunc(func(p [32]byte) ([32]byte, error) { calls++; return id.dh.DH(p) })
-			ss, err := PrecomputeStaticStatic(counted, &p)
+			ss, err := precompute(counted, &p)
 			if ss != (StaticStatic{State: state}) || (err == nil) != (state == Never) {
 				t.Errorf("%x, identity %s: precomputed %v, %v", p, how, ss, err)
 			}

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"crypto/cipher"
 	"crypto/subtle"
 
 	"golang.org/x/crypto/blake2s"
@@ -26,6 +27,15 @@ var (
 	// zeroNonce serves all three fields: each has a key of its own, so the counter is always 0 (CRYPTO-07).
 	zeroNonce [chacha20poly1305.NonceSize]byte
 )
+
+// AEAD is ChaCha20-Poly1305 under key, of the handshake (§5.4) and of transport messages (§5.4.6).
+func AEAD(key *[32]byte) cipher.AEAD {
+	aead, err := chacha20poly1305.New(key[:])
+	if err != nil {
+		panic(err) // a process held to FIPS 140 algorithms, which cannot run WireGuard
+	}
+	return aead
+}
 
 // MAC1Key is the key of mac1 in messages *to* the owner of public (§5.4.4).
 func MAC1Key(public *[32]byte) [32]byte { return labelled(labelMAC1, public) }
@@ -70,23 +80,14 @@ func (s *State) mixEphemeral(public *[32]byte) {
 
 // seal writes Aead(key, 0, plaintext, h) to field and mixes it into h. It fails only where the process forbids the
 // cipher.
-func (s *State) seal(field []byte, key *[32]byte, plaintext []byte) error {
-	aead, err := chacha20poly1305.New(key[:])
-	if err != nil {
-		return err
-	}
-	aead.Seal(field[:0], zeroNonce[:], plaintext, s.Hash[:])
+func (s *State) seal(field []byte, key *[32]byte, plaintext []byte) {
+	AEAD(key).Seal(field[:0], zeroNonce[:], plaintext, s.Hash[:])
 	s.mixHash(field)
-	return nil
 }
 
 // open is the inverse of seal. It appends the plaintext to dst, whose capacity must suffice.
 func (s *State) open(dst []byte, key *[32]byte, field []byte) error {
-	aead, err := chacha20poly1305.New(key[:])
-	if err != nil {
-		return err
-	}
-	if _, err = aead.Open(dst, zeroNonce[:], field, s.Hash[:]); err != nil {
+	if _, err := AEAD(key).Open(dst, zeroNonce[:], field, s.Hash[:]); err != nil {
 		return ErrDecrypt
 	}
 	s.mixHash(field)

@@ -48,6 +48,3 @@ func (q *Queue) Take(b *Budget) [][]byte {
 	}
 	return packets
 }
-
-// Used is how many bytes of the budget are taken.
-func (b *Budget) Used() int { return b.used }
