@@ -1,11 +1,8 @@
 package sim
 
 import (
-	"bytes"
 	"net/netip"
 	"time"
-
-	"github.com/purewire/purewire/timers"
 )
 
 // configuration is the simulator's own complaint, made with violate.
@@ -93,15 +90,17 @@ func (*counters) see(w *watch, r *Record) {
 // keyLife: KEY-10.
 type keyLife struct{}
 
-// rejectAfter is Reject-After-Time (rules §1.1).
-const rejectAfter = 180 * time.Second
-
 func (keyLife) about() (name, rule string) {
-	return "key-life", "no key is used for sending or delivering when it is 180 s old, or before it exists (KEY-10)"
+	return "key-life", "no key is used for sending or delivering when it is 180 s old, before it exists, or after its host was " +
+		"down (KEY-10, LIFE-01, LIFE-04)"
 }
 
 func (keyLife) see(w *watch, r *Record) {
 	switch r.Kind {
+	case KindAction:
+		if r.Action == ActionRestart || r.Action == ActionInterface {
+			w.s.byName[r.Host].epoch++
+		}
 	case KindDatagram:
 		if m := &w.read; m.kind == typeTransport && m.session != nil {
 			w.looked()
@@ -118,6 +117,8 @@ func (keyLife) see(w *watch, r *Record) {
 func (w *watch) age(host string, s *session, end int, does string) {
 	if !s.alive[end] {
 		w.fault(host, "%s with a key that it cannot have yet", does)
+	} else if s.epoch[end] != w.s.byName[host].epoch {
+		w.fault(host, "%s with a key from before it was down", does)
 	} else if age := w.s.now.Sub(s.born[end]); age >= rejectAfter {
 		w.fault(host, "%s with a key that is %s old", does, seconds(age))
 	}
@@ -204,61 +205,4 @@ func (n *node) loadLeast() int {
 		return min(loadLeast, max(1, n.cfg.Limits.Jobs/8))
 	}
 	return loadLeast
-}
-
-// pair is a host and a peer of it.
-type pair struct{ host, peer string }
-
-// pace: HS-21.
-type pace struct{ last map[pair]timers.Time }
-
-// rekeyTimeout is Rekey-Timeout (rules §1.1).
-const rekeyTimeout = 5 * time.Second
-
-func (*pace) about() (name, rule string) {
-	return "pace", "a host sends one peer no two initiations within 5 s (HS-21)"
-}
-
-func (c *pace) see(w *watch, r *Record) {
-	switch {
-	case r.Kind == KindAction && (r.Action == ActionRestart || r.Action == ActionInterface):
-		for _, p := range w.s.byName[r.Host].peers {
-			delete(c.last, pair{r.Host, p.cfg.Host}) // starts clean (LIFE-04)
-		}
-	case r.Kind == KindAction && r.Action == ActionRemovePeer:
-		delete(c.last, pair{r.Host, r.Peer})
-	case w.read.attempt != nil:
-		w.looked()
-		k := pair{r.Host, w.read.peer}
-		if last, ok := c.last[k]; ok && w.s.now.Sub(last) < rekeyTimeout {
-			w.fault(r.Host, "sends %s another initiation after %s", k.peer, seconds(w.s.now.Sub(last)))
-		}
-		c.last[k] = w.s.now
-	}
-}
-
-// stamps: TAI-06.
-type stamps struct{ last map[pair][12]byte }
-
-func (*stamps) about() (name, rule string) {
-	return "timestamp", "a host's initiations to one peer carry growing timestamps as long as it runs (TAI-06)"
-}
-
-func (c *stamps) see(w *watch, r *Record) {
-	switch {
-	case r.Kind == KindAction && r.Action == ActionRestart:
-		for _, p := range w.s.byName[r.Host].peers {
-			delete(c.last, pair{r.Host, p.cfg.Host})
-		}
-	case r.Kind == KindAction && r.Action == ActionRemovePeer:
-		delete(c.last, pair{r.Host, r.Peer})
-	case w.read.attempt != nil:
-		w.looked()
-		k := pair{r.Host, w.read.peer}
-		now := w.read.attempt.timestamp
-		if last, ok := c.last[k]; ok && bytes.Compare(now[:], last[:]) <= 0 {
-			w.fault(r.Host, "sends %s an initiation with a timestamp that is not greater than the one before", k.peer)
-		}
-		c.last[k] = now
-	}
 }

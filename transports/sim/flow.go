@@ -28,6 +28,9 @@ const (
 func (s *Sim) newFlow(i int, cfg *Flow) *flow {
 	f := &flow{cfg: cfg, index: i, name: cfg.Name, from: s.node(cfg.From), to: s.node(cfg.To), size: cfg.Size}
 	f.src, f.dst = innerAddr(f.from.cfg, cfg.IPv6), innerAddr(f.to.cfg, cfg.IPv6)
+	if cfg.Source.IsValid() {
+		f.src = cfg.Source
+	}
 	if f.name == "" {
 		f.name = flowName(cfg)
 	}

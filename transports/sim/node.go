@@ -33,6 +33,7 @@ type node struct {
 	joining *segment
 	joinAs  netip.Addr
 	sleeps  uint32
+	epoch   int           // for the checkers: how often it was down
 	struck  []timers.Time // when it had to do with handshake messages, for the silence checker
 	wall    time.Duration // by how much the wall clock has jumped
 	wakeAt  timers.Time

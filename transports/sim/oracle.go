@@ -64,7 +64,15 @@ type session struct {
 	next                 [2]uint64 // counter that the next message must have
 	born                 [2]timers.Time
 	alive                [2]bool // the end has the key: born is set
+	epoch                [2]int  // of the end's host when it got the key
 	confirmed            bool    // the responder took a transport message on it (HS-16)
+	aged                 bool    // the initiator sent on it when it was old enough for a new one: at agedAt
+	agedAt               timers.Time
+}
+
+// begin notes that an end has the keys.
+func (s *session) begin(end int, n *node) {
+	s.born[end], s.alive[end], s.epoch[end] = n.s.now, true, n.epoch
 }
 
 // Ends of a session, as indices into its arrays.
@@ -227,7 +235,7 @@ func (o *oracle) response(host string, b []byte, m *opened) {
 	}
 	forth, back, _ := kdf(chain, nil)
 	s := &session{initiator: sec.peer, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
-	s.born[endResponder], s.alive[endResponder] = o.s.now, true
+	s.begin(endResponder, n)
 	m.session = s
 	for _, key := range []indexOf{{sec.peer, k.index}, {host, receiver}} {
 		o.sessions[key] = s

@@ -136,6 +136,8 @@ type Flow struct {
 	Interval time.Duration
 	Size     int   // of the whole inner packet; zero: 84 for IPv4 and 104 for IPv6
 	TOS      uint8 // of the inner header
+	// Source, if valid, is written as the inner source instead of From's own address: a peer that lies.
+	Source netip.Addr
 }
 
 // ActionKind is what happens at a point of the timeline.

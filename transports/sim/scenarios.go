@@ -7,7 +7,8 @@ import (
 
 // Scenarios lists the scenarios that come with the package, the default one first. Each call makes new values.
 func Scenarios() []Scenario {
-	return []Scenario{Default(), roaming(), natTimeout(), crossing(), lossy(), sleeping(), restarting(), flooded()}
+	return []Scenario{Default(), roaming(), natTimeout(), crossing(), lossy(), sleeping(), restarting(), flooded(),
+		reconfigured(), lying()}
 }
 
 // Find gives the scenario of a name.
@@ -87,7 +88,8 @@ func Default() Scenario {
 			{Kind: FlowPing, From: "office", To: "laptop", Start: 3 * time.Second, Interval: 2 * time.Second},
 			{Kind: FlowPing, From: "laptop", To: "branch", IPv6: true, Start: 5 * time.Second,
 				Interval: 5 * time.Second},
-			{Kind: FlowUDP, From: "branch", To: "office", Start: 2 * time.Second, Interval: 200 * ms, Size: 600, TOS: 2},
+			{Kind: FlowUDP, From: "branch", To: "office", Start: 2 * time.Second, Interval: 200 * ms, Size: 600,
+				TOS: 0xba},
 			{Kind: FlowUDP, From: "office", To: "branch", Start: 2 * time.Second, Interval: time.Second, Size: 1420},
 			{Kind: FlowPing, From: "phone", To: "office", Start: 4 * time.Second, Interval: 3 * time.Second},
 			{Kind: FlowPing, From: "office", To: "phone", Start: 20 * time.Second, Interval: 30 * time.Second},
@@ -214,13 +216,16 @@ func sleeping() Scenario {
 func restarting() Scenario {
 	networks, hosts := twoHosts(behind("home", "192.168.1.0/24", "198.51.100.10", cable(), homeNAT()), 25)
 	return Scenario{Name: "restart",
-		About:    "the server, then the client, then both stop without a word and come back without memory",
+		About: "the server, then the client, then both stop without a word and come back without memory; at last " +
+			"the server takes its interface down and up",
 		Duration: 5 * time.Minute, Networks: networks, Hosts: hosts, Flows: pings("client", "server", time.Second),
 		Timeline: []Action{
 			{At: 60 * time.Second, Kind: ActionRestart, Host: "server", For: 3 * time.Second},
 			{At: 130 * time.Second, Kind: ActionRestart, Host: "client", For: 3 * time.Second},
 			{At: 200 * time.Second, Kind: ActionRestart, Host: "server", For: 2 * time.Second},
 			{At: 200 * time.Second, Kind: ActionRestart, Host: "client", For: 5 * time.Second},
+			{At: 260 * time.Second, Kind: ActionInterface, Host: "server"},
+			{At: 262 * time.Second, Kind: ActionInterface, Host: "server", On: true},
 		}}
 }
 
@@ -238,4 +243,38 @@ func flooded() Scenario {
 			Flow{Kind: FlowPing, From: "late", To: "server", Start: 40 * time.Second, Interval: time.Second}),
 		Attacks: []Attack{{Name: "flood", Targets: []string{"server"}, Kinds: []AttackKind{AttackGoodMAC},
 			From: 30 * time.Second, Until: 70 * time.Second, Interval: ms}}}
+}
+
+func reconfigured() Scenario {
+	networks, hosts := twoHosts(open("client-line", "192.0.2.0/28", cable()), 0)
+	hosts[1].Peers[0].PSK, hosts[0].Peers[0].PSK = "first", "first"
+	hosts[0].Peers[0].Endpoint = "client"
+	at := func(s int, k ActionKind, host, peer string) Action {
+		return Action{At: time.Duration(s) * time.Second, Kind: k, Host: host, Peer: peer}
+	}
+	list := []Action{at(20, ActionKeepalive, "client", "server"), at(40, ActionPSK, "client", "server"),
+		at(40, ActionPSK, "server", "client"), at(150, ActionEndpoint, "server", "client"),
+		at(170, ActionRemovePeer, "server", "client"), at(180, ActionAddPeer, "server", "client"),
+		at(220, ActionWallClock, "client", ""), at(260, ActionKeepalive, "client", "server")}
+	list[0].Number, list[1].Text, list[2].Text, list[3].Text = 10, "second", "second", "client"
+	list[6].For = -time.Hour
+	return Scenario{Name: "reconfigure",
+		About: "keepalive, preshared key and endpoint change under way, a peer goes and comes back, a clock is set " +
+			"back by an hour",
+		Duration: 6 * time.Minute, Networks: networks, Hosts: hosts, Timeline: list,
+		Flows: pings("client", "server", time.Second)}
+}
+
+func lying() Scenario {
+	networks, hosts := twoHosts(behind("home", "192.168.1.0/24", "198.51.100.10", cable(), homeNAT()), 0)
+	hosts[0].Peers = append(hosts[0].Peers, Peer{Host: "liar"})
+	hosts = append(hosts, Host{Name: "liar", Network: "home", Inner: addrs("10.77.0.3"),
+		Peers: []Peer{{Host: "server", Endpoint: "server"}}})
+	return Scenario{Name: "liar",
+		About:    "a peer sends packets in the name of another one, which must not come out of the tunnel",
+		Duration: 3 * time.Minute, Networks: networks, Hosts: hosts,
+		Flows: append(pings("client", "server", time.Second),
+			Flow{Kind: FlowUDP, From: "liar", To: "server", Start: time.Second, Interval: time.Second},
+			Flow{Name: "lies", Kind: FlowUDP, From: "liar", To: "server", Start: 10 * time.Second,
+				Interval: time.Second, Source: netip.MustParseAddr("10.77.0.2")})}
 }

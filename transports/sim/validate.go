@@ -231,6 +231,8 @@ func (v *validator) checkFlows() {
 			v.fail("%s: it goes nowhere", where)
 		case !innerAddr(from, f.IPv6).IsValid() || !innerAddr(to, f.IPv6).IsValid():
 			v.fail("%s: both hosts need an inner address of its family", where)
+		case f.Source.IsValid() && (f.Source.Is6() != f.IPv6 || f.Source.Is4In6()):
+			v.fail("%s: its source %s is of the other family", where, f.Source)
 		case f.Interval < smallestInterval:
 			v.fail("%s: an interval of at least %s is needed", where, smallestInterval)
 		case f.Start < 0 || f.Stop < 0:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -46,7 +47,8 @@ const checkerModel = "configuration"
 
 func checkers() []checker {
 	return []checker{configuration{}, once{}, origin{}, &counters{}, keyLife{}, confirmation{}, silence{},
-		&pace{last: map[pair]timers.Time{}}, &stamps{last: map[pair][12]byte{}}, secrecy{}, shape{}, damage{}}
+		&pace{last: map[pair]timers.Time{}}, &stamps{last: map[pair][12]byte{}}, &fresh{seen: map[[32]byte]bool{}},
+		&rekey{last: map[pair]timers.Time{}}, &empties{state: map[pair]*emptyState{}}, secrecy{}, shape{}, damage{}}
 }
 
 // Checkers lists the checkers that watch every run, in the order of Result.Checkers: name and rule.
@@ -119,15 +121,22 @@ func (w *watch) of(number uint64) *carried {
 // (KEY-11), and a responder may use them once it took a message on them (HS-16).
 func (w *watch) settle(r *Record) {
 	c := w.of(r.Datagram)
-	if c == nil || c.session == nil || r.Fate != FateDelivered || r.Attack != AttackNone {
+	if c == nil || c.session == nil || !genuine(r) {
 		return
 	}
 	switch {
 	case c.kind == typeResponse && r.To == c.session.initiator && !c.session.alive[endInitiator]:
-		c.session.born[endInitiator], c.session.alive[endInitiator] = w.s.now, true
+		c.session.begin(endInitiator, w.s.byName[r.To])
 	case c.kind == typeTransport && c.end == endInitiator && r.To == c.session.responder:
 		c.session.confirmed = true
 	}
+}
+
+// genuine reports whether the fate shows that the receiver found the datagram authentic: an inner packet that is bad or
+// lies about its source does not make the message less so (INNER-07).
+func genuine(r *Record) bool {
+	return r.Attack == AttackNone && (r.Fate == FateDelivered ||
+		r.Fate == FateRejected && r.Reason >= protocol.DropInnerVersion && r.Reason <= protocol.DropInnerSource)
 }
 
 // looked counts that the checker had something to judge.
