@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/purewire/purewire/protocol"
+)
+
+// Exit statuses.
+const (
+	exitHeld   = 0 // all checkers held
+	exitBroken = 1 // one did not
+	exitError  = 2 // usage, or something outside the simulation
+)
+
+// errBroken says that a checker was broken. Everything about it has been printed.
+var errBroken = errors.New("a checker was broken")
+
+// program is the command with what it takes from its surroundings.
+type program struct {
+	stdout, stderr io.Writer
+	newDevice      func(protocol.Config) (*protocol.Device, error) // the core that the hosts run
+}
+
+// execute runs the command line and gives the exit status.
+func (p *program) execute(args []string) int {
+	root := &cobra.Command{
+		Use:           "wgsim",
+		Short:         "Simulated networks of WireGuard hosts",
+		Long:          "wgsim runs simulated networks of WireGuard hosts and tells what happened in them.",
+		SilenceErrors: true, // printed below, on stderr, in one form
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
+	})
+	root.AddCommand(p.runCommand(), p.listCommand(), p.versionCommand())
+	switch err := root.Execute(); {
+	case err == nil:
+		return exitHeld
+	case errors.Is(err, errBroken):
+		return exitBroken
+	default:
+		fmt.Fprintf(p.stderr, "wgsim: %v\n", err)
+		return exitError
+	}
+}
+
+// isTerminal reports whether a person looks at w. Other character devices, such as /dev/null, do no harm.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// wantsColor follows https://no-color.org and leaves dumb terminals alone.
+func wantsColor(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/purewire/purewire/transports/sim"
+	"github.com/purewire/purewire/transports/sim/report"
+)
+
+// Defaults of the flags, which the repeat command leaves out.
+const (
+	defaultScenario = "default"
+	defaultSeed     = 1
+)
+
+// runFlags is what the user asked for.
+type runFlags struct {
+	scenario string
+	seed     uint64
+	duration time.Duration
+	pcap     string
+	json     string
+	quiet    bool
+}
+
+func (p *program) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run a scenario",
+		Long: `Run a scenario and print what happened: a timeline, a table of the tunnels, and the verdicts of the checkers
+that watch each run. The same scenario, seed and duration give the same run.
+
+With --json - standard output holds the JSON alone. The capture of --pcap is decrypted by Wireshark and tshark as
+it is; it holds the keys of the simulated hosts.`,
+		Example: `  wgsim run
+  wgsim run --seed 7 --pcap x.pcapng
+  wgsim run --json - | jq '.events[] | select(.kind == "drop")'`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("duration") && f.duration <= 0 {
+				return fmt.Errorf("--duration %s: a run lasts longer than nothing", f.duration)
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return p.run(ctx, f)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.scenario, "scenario", defaultScenario, "`name` of a scenario, see wgsim list")
+	flags.Uint64Var(&f.seed, "seed", defaultSeed, "`number` that decides everything that is left to chance")
+	flags.DurationVar(&f.duration, "duration", 0, "virtual `time` to run for, such as 90s (default the scenario's)")
+	flags.StringVar(&f.pcap, "pcap", "", "write a capture with its keys to this pcapng `file`")
+	flags.StringVar(&f.json, "json", "", "write events and results as JSON to this `file`, - is standard output")
+	flags.BoolVar(&f.quiet, "quiet", false, "print the verdict alone, in one line")
+	return c
+}
+
+// run makes the run, from the flags to the verdict.
+func (p *program) run(ctx context.Context, f runFlags) error {
+	scenario, err := find(f.scenario)
+	if err != nil {
+		return err
+	}
+	if f.duration > 0 {
+		scenario.Duration = f.duration
+	}
+	out, err := p.open(&f, &scenario)
+	if err != nil {
+		return err
+	}
+	s, err := sim.New(scenario, sim.Options{Seed: f.seed, NewDevice: p.newDevice, Observe: out.observe})
+	if err != nil {
+		out.discard()
+		return err
+	}
+	if err := p.drive(ctx, s, out); err != nil {
+		out.discard()
+		return err
+	}
+	result := s.Result()
+	if err := out.finish(&result); err != nil {
+		return err
+	}
+	return p.judge(&f, &result)
+}
+
+// find gives the scenario with the name.
+func find(name string) (sim.Scenario, error) {
+	var names []string
+	for _, s := range sim.Scenarios() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return sim.Scenario{}, fmt.Errorf("there is no scenario %q, only: %s (scenario files are not supported yet)",
+		name, strings.Join(names, ", "))
+}
+
+// stride is how much virtual time passes between two looks at the world outside.
+const stride = time.Second
+
+// drive runs to the end. An interrupt ends the run, whose files are then removed: half a run is no result.
+func (p *program) drive(ctx context.Context, s *sim.Sim, out *outputs) error {
+	show := newProgress(p.stderr, s, out.shows(p.stdout))
+	defer show.clear()
+	for s.Now() < s.End() {
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
+		s.RunUntil(min(s.Now().Add(stride), s.End()))
+		if err := out.flush(); err != nil {
+			return err
+		}
+		show.update()
+	}
+	return nil
+}
+
+// judge prints the last line and turns the verdict into an exit status.
+func (p *program) judge(f *runFlags, r *sim.Result) error {
+	w := p.stdout
+	if f.json == "-" {
+		w = p.stderr
+	}
+	if f.quiet && f.json != "-" {
+		if _, err := fmt.Fprintln(w, report.Verdict(r)); err != nil {
+			return err
+		}
+	}
+	if r.OK() {
+		return nil
+	}
+	if f.json == "-" {
+		fmt.Fprintln(w, report.Verdict(r))
+	}
+	fmt.Fprintf(w, "repeat: %s\n", repeat(f))
+	return errBroken
+}
+
+// repeat is the command that makes the same run again.
+func repeat(f *runFlags) string {
+	c := fmt.Sprintf("wgsim run --scenario %s --seed %d", f.scenario, f.seed)
+	if f.duration > 0 {
+		c += " --duration " + f.duration.String()
+	}
+	return c
+}
+
+// lineBuffer keeps the story in few writes and gives it out at each stride.
+func lineBuffer(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 1<<16) }

@@ -1,0 +1,52 @@
+// Package report tells people and programs what happened in a simulated run: [Text] for the ones, [JSON] for the
+// others. Both are observers of a run and depend on nothing but its records and its result, so that the same scenario
+// and seed give the same bytes.
+//
+// # Text
+//
+// A head (seed, networks, hosts), a timeline, and tables: tunnels, what was lost and by whose fault, what the hosts
+// refused and by which rule, and the verdicts of the checkers. The timeline has a line for what a person wants to
+// know: sessions with the reason and the time they took, moves, sleeps, new ports of NATs, silences of 5 s and
+// more. A handshake is one line, whatever it took. Of datagrams that hosts refuse, the first of each kind is told and
+// the rest counted. Lines keep to [Options.Width] columns.
+//
+// # JSON
+//
+// One object, whose events stand one per line. Times and lengths of time are whole nanoseconds, counted from the
+// start of the run; sizes are bytes; addresses are strings as netip writes them. A field of an event that
+// does not concern it is left out. There are no fractions.
+//
+//	version      1; see [SchemaVersion]
+//	seed         of the run, up to 2^64-1
+//	scenario     its name; about: one line on it
+//	duration_ns  how long it was to last
+//	wall         the wall clock at the start, RFC 3339
+//	networks     [{name, prefix, nat: outside address if there is one, hosts: at the start}]
+//	events       in order of time, each with
+//	               seq      number of the record, increasing
+//	               at_ns    when
+//	               kind     start, end, action, fate, inner-refused, violation,
+//	                        or the name of an event of the core (package protocol, EventKind): initiation-sent, drop, …
+//	               host     who; peer: the other end of the tunnel
+//	               action, note                        of an action on the timeline
+//	               cause, attempt, initiator, timer, deadline_ns, from, to, local, remote, endpoint, previous,
+//	               reason, rule, under, bytes          of an event of the core, as protocol.Event has them
+//	               datagram, original, fate, lost_by, to, src, dst, attack, damaged, reason, rule, bytes
+//	                                                   of a fate: a datagram that did not simply arrive; original
+//	                                                   is the datagram that this is a copy of
+//	               reason, rule, inner                 of an inner packet that the core had no way for:
+//	                                                   {kind, flow, seq, src, dst, bytes}
+//	               checker, note                       of a violation
+//	digest       SHA-256 over kind, time, place and bytes of every record, those left out of events too
+//	ok           whether all checkers held
+//	virtual_ns   how long the run has lasted
+//	datagrams    how many there were, copies included; fates: [{name, count}]
+//	tunnels      [{a, b, handshakes, initiations: [{name, count}] by cause, gave_up, roamed, a_to_b, b_to_a}], the
+//	             directions with sent, delivered, lost, sent_bytes, delivered_bytes (inner), wire_bytes (UDP payload),
+//	             longest_outage_ns and delay_p50_ns, delay_p90_ns, delay_p99_ns, delay_max_ns
+//	hosts        [{name, drops: [{name, rule, count}] by reason}]
+//	checkers     [{name, rule, checked, violations}]
+//	violations   [{at_ns, host, checker, text}], at most sim.MaxViolations
+//
+// It holds no key.
+package report
