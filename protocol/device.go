@@ -196,13 +196,10 @@ func (d *Device) Drops() [NumDropReasons]uint64 { return d.drops }
 
 // UnderLoad reports whether handshakes without a valid mac2 are answered with cookies at now (DOS-01).
 func (d *Device) UnderLoad(now timers.Time) bool {
-	switch {
-	case d.bad.Has(defect.NeverUnderLoad):
-		return false
-	case d.bad.Has(defect.LoadForever) && d.wasLoaded:
+	if d.bad.Has(defect.LoadForever) && d.wasLoaded {
 		return true
 	}
-	return d.load.UnderLoad(max(d.now, now), len(d.slots)-len(d.free))
+	return !d.bad.Has(defect.NeverUnderLoad) && d.load.UnderLoad(max(d.now, now), len(d.slots)-len(d.free))
 }
 
 // Peer finds a peer by its public key.

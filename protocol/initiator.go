@@ -67,9 +67,6 @@ func (d *Device) create(s *jobSlot, p *peer, out *Batch) {
 	}
 	d.byIdx[s.drawn.index] = indexEntry{peer: p}
 	s.stamp = d.stamp(p)
-	if d.bad.Has(defect.IgnorePSK) {
-		s.psk = PresharedKey{}
-	}
 	d.hand(s, out)
 	p.creating = s.generation
 }
@@ -91,19 +88,23 @@ func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
 	if s.refused == DropNone && !p.endpoint.IsValid() {
 		s.refused = DropNoEndpoint // it was forgotten meanwhile
 	}
-	if s.refused != DropNone {
-		delete(d.byIdx, s.drawn.index)
-		d.drop(out, s.refused, p, Endpoint{}, 0)
-		if s.refused != DropLowOrder {
-			p.timers.InitiationFailed(d.now)
-		}
+	switch {
+	case s.refused == DropNone && d.mayLeave(p, s):
+		d.sendInitiation(p, s, out)
 		return
-	}
-	if !d.mayLeave(p, s) {
-		delete(d.byIdx, s.drawn.index)
+	case s.refused == DropNone:
 		d.emit(out, Event{Kind: EventSuppressed, Peer: p.id, Cause: p.cause})
-		return
+	case s.refused == DropLowOrder:
+		d.drop(out, DropLowOrder, p, Endpoint{}, 0) // it will never be otherwise (CRYPTO-12)
+	default:
+		d.drop(out, s.refused, p, Endpoint{}, 0)
+		p.timers.InitiationFailed(d.now)
 	}
+	delete(d.byIdx, s.drawn.index)
+}
+
+// sendInitiation makes the initiation of s the one that waits for its response; an older one is dropped (HS-11).
+func (d *Device) sendInitiation(p *peer, s *jobSlot, out *Batch) {
 	d.dropPending(p)
 	p.pending = &pending{state: s.state, ephemeral: s.ephemeral, index: s.drawn.index, drawn: s.drawn}
 	p.pending.drawn.seed = [32]byte{}
@@ -144,9 +145,6 @@ func (d *Device) handleResponse(dg *Datagram, out *Batch) {
 	if s == nil {
 		d.drop(out, DropBusy, p, dg.Endpoint, dg.Len)
 		return
-	}
-	if d.bad.Has(defect.IgnorePSK) {
-		s.psk = PresharedKey{}
 	}
 	s.arrival, s.from = d.now, dg.Endpoint
 	s.state, s.ephemeral, s.drawn = p.pending.state, p.pending.ephemeral, p.pending.drawn

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
@@ -65,14 +66,20 @@ func (d *Device) takeSlot(kind jobKind, p *peer) *jobSlot {
 	d.free = d.free[:len(d.free)-1]
 	s.kind, s.device, s.identity, s.public = kind, d.generation, d.identity, d.public
 	if p != nil {
-		s.bind(p)
+		d.bind(s, p)
 	}
 	return s
 }
 
 // bind copies what the job needs of p.
-func (s *jobSlot) bind(p *peer) {
+func (d *Device) bind(s *jobSlot, p *peer) {
 	s.peer, s.handshakes, s.remote, s.psk, s.ss, s.greatest = p, p.handshakes, p.public, p.psk, p.ss, p.greatest
+	if d.bad.Has(defect.IgnorePSK) {
+		s.psk = PresharedKey{}
+	}
+	if d.bad.Has(defect.IgnoreTimestamp) {
+		s.greatest = [12]byte{}
+	}
 }
 
 // hand gives the slot's job to the caller.

@@ -127,13 +127,7 @@ func (d *Device) commitOpen(s *jobSlot, out *Batch) (p *peer, kept bool) {
 		return p, false
 	}
 	s.kind = jobAnswer
-	s.bind(p)
-	if d.bad.Has(defect.IgnoreTimestamp) {
-		s.greatest = [12]byte{}
-	}
-	if d.bad.Has(defect.IgnorePSK) {
-		s.psk = PresharedKey{}
-	}
+	d.bind(s, p)
 	d.byIdx[s.drawn.index] = indexEntry{peer: p}
 	d.hand(s, out)
 	return p, true

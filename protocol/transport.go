@@ -149,35 +149,36 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 var innerDrops = [...]DropReason{wire.InnerVersion: DropInnerVersion, wire.InnerShort: DropInnerShort,
 	wire.InnerLength: DropInnerLength}
 
-// deliver checks the decrypted packet and gives it to the tunnel, without its padding (PAD-06). A bad packet
-// has counted as authentic all the same (INNER-07), but not in rx (STAT-03, OPEN-10).
+// deliver gives the decrypted packet to the tunnel, without its padding (PAD-06). A bad packet has counted as
+// authentic all the same (INNER-07), but does not count in rx (STAT-03, OPEN-10).
 func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 	data := j.Bytes()
-	src, n, problem := wire.Inner(data)
-	if d.bad.Has(defect.CountDropped) {
+	n, reason := d.inspect(p, data)
+	if reason == DropNone || d.bad.Has(defect.CountDropped) {
 		p.rx += uint64(transportOverhead + len(data))
 	}
-	if problem == wire.InnerVersion && d.bad.Has(defect.DeliverAnyVersion) {
-		out.Deliveries = append(out.Deliveries, Delivery{j.Packet, p.id})
+	if reason != DropNone {
+		d.drop(out, reason, p, j.Endpoint, j.wireLen())
 		return
-	}
-	if problem != wire.InnerOK {
-		d.drop(out, innerDrops[problem], p, j.Endpoint, j.wireLen())
-		return
-	}
-	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
-	if owner, ok := d.routes.Lookup(src); (!ok || owner != p) && !d.bad.Has(defect.WrongAllowedIP) {
-		d.drop(out, DropInnerSource, p, j.Endpoint, j.wireLen()) // ROUTE-02, ROUTE-03
-		return
-	}
-	if !d.bad.Has(defect.CountDropped) {
-		p.rx += uint64(transportOverhead + len(data))
 	}
 	if ecn, change := wire.DecapECN(j.TOS, wire.InnerTOS(data)); change {
 		wire.SetInnerECN(data, ecn) // QOS-04
 	}
-	if d.bad.Has(defect.NoTrim) {
-		n = len(data)
-	}
 	out.Deliveries = append(out.Deliveries, Delivery{Packet{j.Buf, j.Off, n}, p.id})
+}
+
+// inspect gives the true length of a decrypted packet of p's, or says why it may not be delivered.
+func (d *Device) inspect(p *peer, data []byte) (n int, r DropReason) {
+	src, n, problem := wire.Inner(data)
+	if problem == wire.InnerVersion && d.bad.Has(defect.DeliverAnyVersion) || d.bad.Has(defect.NoTrim) {
+		return len(data), DropNone
+	}
+	if problem != wire.InnerOK {
+		return 0, innerDrops[problem]
+	}
+	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
+	if owner, _ := d.routes.Lookup(src); owner != p && !d.bad.Has(defect.WrongAllowedIP) {
+		return 0, DropInnerSource // ROUTE-02, ROUTE-03
+	}
+	return n, DropNone
 }
