@@ -77,7 +77,7 @@ func TestUDPOurKeyChange(t *testing.T) {
 	p.talk(t, true)
 	for i := range 3 {
 		p.keys.our = protocol.PrivateKey{2: byte(i + 1), 31: 64}
-		time.Sleep(30 * time.Millisecond) // between initiations that wireguard-go takes from one peer (HS-28)
+		p.advance(0)
 		p.them.set(t, theirPeer(public(p.keys.our), p.theirPSK, p.us.wire.addr()))
 		p.us.configure(t, protocol.Change{Op: protocol.OpIdentity, Identity: protocol.NewIdentity(p.keys.our)})
 		if p.us.stats(t).Session {
@@ -109,7 +109,8 @@ func TestUDPTheirKeyChange(t *testing.T) {
 		p.us.inner.empty(t, "from an unknown key")
 		remove := protocol.Change{Op: protocol.OpRemovePeer, Peer: old}
 		p.us.configure(t, remove, ourPeer(public(p.keys.their), p.ourPSK, p.toThem(t)))
-		p.weSay(t) // they wait for 5 s; we need not
+		p.advance(0) // their greatest timestamp is of us, whichever key they have (TAI-07)
+		p.weSay(t)   // they wait for 5 s; we need not
 		p.us.inner.wants(t, "the packet that waited on their side", msg)
 		p.talk(t, false)
 	}
@@ -150,7 +151,7 @@ func TestUDPTheirRestart(t *testing.T) {
 
 func (p *pair) restartThem(t *testing.T) {
 	t.Helper()
-	time.Sleep(30 * time.Millisecond)
+	p.advance(0)
 	port := p.them.port(t)
 	p.them.close()
 	p.them = newTheirs(t, conn.NewDefaultBind(), p.theirConfig(port))
@@ -170,6 +171,7 @@ func TestUDPOurRestart(t *testing.T) {
 			p.talk(t, tc.weFirst)
 			for range 3 {
 				p.advance(30 * time.Second) // a clock that had run ahead must not be set back by the restart
+				p.advance(0)                // what that caused is a granule of the timestamp ago (TAI-07)
 				p.us.close()
 				p.us = newNode(t, p.us.clock, newUDPWire(t), p.keys.our, p.limits)
 				t.Cleanup(p.us.close)
@@ -187,7 +189,7 @@ func TestUDPDownUp(t *testing.T) {
 	p := newPair(t, setup{keys: newKeys(83), weKnow: true})
 	p.talk(t, true)
 	for range 3 {
-		time.Sleep(30 * time.Millisecond)
+		p.advance(0)
 		before := p.us.stats(t)
 		p.us.call(func() { p.us.dev.Down(p.us.at, &p.us.batch) })
 		p.us.call(func() { p.us.dev.Up(p.us.at, &p.us.batch) })
