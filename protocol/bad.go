@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/purewire/purewire/protocol/internal/cookie"
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
@@ -18,10 +17,10 @@ func (d *Device) classify(dg *Datagram) (wire.Type, wire.Problem) {
 	t, problem := wire.Classify(b)
 	switch {
 	case problem == wire.OK:
-	case problem == wire.BadReserved && d.bad.Has(defect.AcceptReserved):
+	case problem == wire.BadReserved && d.bad == "accept-reserved":
 		return wire.Classify(append([]byte{b[0], 0, 0, 0}, b[4:]...))
 	case problem == wire.BadLength && b[0] == byte(wire.TypeInitiation) && len(b) > wire.InitiationSize &&
-		d.bad.Has(defect.AcceptLong):
+		d.bad == "accept-long":
 		dg.Len = wire.InitiationSize
 		return wire.TypeInitiation, wire.OK
 	}
@@ -30,7 +29,7 @@ func (d *Device) classify(dg *Datagram) (wire.Type, wire.Problem) {
 
 // wantInitiation is timers.Peer.WantInitiation.
 func (d *Device) wantInitiation(p *peer, retry bool) bool {
-	if d.bad.Has(defect.NoInitiationLimit) {
+	if d.bad == "no-initiation-limit" {
 		p.timers.DeferRetry()
 		p.timers.KeysExpiredByIdentity(d.now)
 	}
@@ -47,7 +46,7 @@ func (d *Device) mayLeave(p *peer, s *jobSlot) bool {
 // unlessStalled takes away the retry that a suppressed initiation was given, as if there were no such rule. One that
 // was armed before stays, as it does in Linux and wireguard-go.
 func (d *Device) unlessStalled(p *peer, armed, allowed bool) bool {
-	if d.bad.Has(defect.CrossingStall) && !allowed && !armed {
+	if d.bad == "crossing-stall" && !allowed && !armed {
 		p.timers.DeferRetry()
 	}
 	return allowed
@@ -55,7 +54,7 @@ func (d *Device) unlessStalled(p *peer, armed, allowed bool) bool {
 
 // cookieAddress is what a cookie is bound to: address and port (COOKIE-14).
 func (d *Device) cookieAddress(dg *Datagram) netip.AddrPort {
-	if d.bad.Has(defect.CookieIgnoresPort) {
+	if d.bad == "cookie-ignores-port" {
 		return netip.AddrPortFrom(dg.Endpoint.Remote.Addr(), 0)
 	}
 	return dg.Endpoint.Remote
@@ -72,13 +71,13 @@ func (d *Device) cookieArrived(p *peer, msg *[wire.CookieReplySize]byte, dg *Dat
 		return
 	}
 	d.emit(out, Event{Kind: EventCookieAccepted, Peer: p.id})
-	if d.bad.Has(defect.RoamOnCookie) {
+	if d.bad == "roam-on-cookie" {
 		p.endpoint = dg.Endpoint
 	}
-	if d.bad.Has(defect.CountCookies) {
+	if d.bad == "count-cookies" {
 		p.rx += wire.CookieReplySize
 	}
-	if d.bad.Has(defect.CookieRetriesAtOnce) {
+	if d.bad == "cookie-retries-at-once" {
 		p.timers.KeysExpiredByIdentity(d.now)
 		d.initiate(p, CauseRetransmit, true, out)
 	}
@@ -87,7 +86,7 @@ func (d *Device) cookieArrived(p *peer, msg *[wire.CookieReplySize]byte, dg *Dat
 // session is k.session as the rekey rules see it.
 func (d *Device) session(k *keypair) timers.Session {
 	s := k.session
-	if d.bad.Has(defect.ResponderRekeys) {
+	if d.bad == "responder-rekeys" {
 		s.Initiator = true
 	}
 	return s

@@ -94,7 +94,7 @@ func (s *bench) handshake(tb testing.TB) {
 		to.HandleDatagrams(s.now, in, bt)
 	}
 	Finish(s.now, s.b, &s.bb, &s.worker)
-	if !s.a.peer(1).current().maySend(s.now, 0) || s.b.peer(1).current() == nil {
+	if !s.a.peer(1).current().maySend(s.now, "") || s.b.peer(1).current() == nil {
 		tb.Fatal("no session")
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/routing"
 	"github.com/purewire/purewire/timers"
@@ -192,7 +191,7 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 	}
 	if c.PresharedKey != nil {
 		p.psk = *c.PresharedKey
-		if d.bad.Has(defect.PSKChangeDropsSession) {
+		if d.bad == "psk-change-drops-session" {
 			d.zero(p, out)
 		}
 	}
@@ -205,7 +204,7 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 		if first {
 			p.timers.KickPersistentKeepalive(d.now) // it was due before, with nowhere to go
 		}
-	} else if d.bad.Has(defect.UpdateForgetsEndpoint) {
+	} else if d.bad == "update-forgets-endpoint" {
 		p.endpoint = Endpoint{}
 	}
 	if c.PersistentKeepalive != nil {
@@ -253,7 +252,7 @@ func (d *Device) changeIdentity(id Identity, out *Batch) {
 		p.ss, p.consuming = handshake.StaticStatic{}, 0
 		p.timers.KeysExpiredByIdentity(d.now)
 		for _, k := range p.keys {
-			if k != nil && !d.bad.Has(defect.KeyChangeKeepsSessions) {
+			if k != nil && d.bad != "key-change-keeps-sessions" {
 				k.expired = true
 			}
 		}
@@ -286,7 +285,7 @@ func (d *Device) Down(now timers.Time, out *Batch) {
 	d.generation++
 	d.waiting = d.waiting[:0]
 	for p := range d.all() {
-		if d.bad.Has(defect.DownKeepsKeys) {
+		if d.bad == "down-keeps-keys" {
 			p.timers.Down()
 			continue
 		}

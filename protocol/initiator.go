@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 )
@@ -163,7 +162,7 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 	p.consuming--
 	if reason := d.refuseResponse(p, s); reason != DropNone {
 		d.drop(out, reason, p, s.from, wire.ResponseSize)
-		if d.bad.Has(defect.FailedResponseClears) {
+		if d.bad == "failed-response-clears" {
 			d.dropPending(p)
 		}
 		if p.consuming == 0 {
@@ -195,7 +194,7 @@ func (d *Device) refuseResponse(p *peer, s *jobSlot) DropReason {
 func (d *Device) confirm(p *peer, out *Batch) {
 	waited := p.staged.Len() > 0
 	d.flush(p, out)
-	if !waited && !d.bad.Has(defect.NoConfirmation) || d.bad.Has(defect.ExtraKeepalive) {
+	if !waited && d.bad != "no-confirmation" || d.bad == "extra-keepalive" {
 		d.sealEmpty(p, out)
 	}
 }

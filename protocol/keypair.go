@@ -4,7 +4,6 @@ import (
 	"crypto/cipher"
 	"time"
 
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/internal/replay"
 	"github.com/purewire/purewire/timers"
@@ -24,14 +23,14 @@ type keypair struct {
 }
 
 // maySend reports whether messages may leave on k (KEY-05, KEY-10, KEY-12).
-func (k *keypair) maySend(now timers.Time, bad defect.Set) bool {
+func (k *keypair) maySend(now timers.Time, bad string) bool {
 	switch {
 	case k == nil || k.expired:
 		return false
-	case k.session.Expired(now) && !bad.Has(defect.KeysLiveForever):
+	case k.session.Expired(now) && bad != "keys-live-forever":
 		return false
 	}
-	return k.counter < timers.RejectAfterMessages || bad.Has(defect.NoCounterLimit)
+	return k.counter < timers.RejectAfterMessages || bad == "no-counter-limit"
 }
 
 // derive makes the key pair of a finished handshake. Its age counts from now (KEY-11); the index of the
@@ -46,7 +45,7 @@ func (d *Device) derive(p *peer, keys *handshake.Keys, h *drawn, remote uint32, 
 		jitter: h.newShake, session: timers.Session{Born: d.now, Initiator: initiator},
 	}
 	d.byIdx[k.local] = indexEntry{p, k}
-	if d.bad.Has(defect.ForgetTimestampOnRekey) {
+	if d.bad == "forget-timestamp-on-rekey" {
 		p.greatest = [12]byte{}
 	}
 	return k
@@ -80,7 +79,7 @@ func (d *Device) moved(k *keypair, to Slot, out *Batch) {
 func (d *Device) beginResponder(p *peer, k *keypair, out *Batch) {
 	d.put(p, nil, SlotPrevious, out)
 	d.put(p, k, SlotNext, out)
-	if d.bad.Has(defect.ConfirmEarly) {
+	if d.bad == "confirm-early" {
 		d.promote(p, out)
 	}
 }
@@ -106,7 +105,7 @@ func (d *Device) promote(p *peer, out *Batch) {
 }
 
 func (d *Device) rotated(p *peer, out *Batch) {
-	if d.bad.Has(defect.DropPreviousKey) {
+	if d.bad == "drop-previous-key" {
 		d.put(p, nil, SlotPrevious, out)
 	}
 }

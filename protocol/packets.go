@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
@@ -58,13 +57,13 @@ func (d *Device) seal(p *peer, pkt Packet, out *Batch) {
 	job := SealJob{Datagram: Datagram{Packet: pkt, Endpoint: p.endpoint}, Peer: p.id, aead: k.send, counter: k.counter,
 		remote: k.remote, padded: d.pad(pkt.Len)}
 	k.counter++
-	if d.bad.Has(defect.NonceReuse) {
+	if d.bad == "nonce-reuse" {
 		job.counter &^= 1
 	}
 	if pkt.Len > 0 {
 		inner := wire.InnerTOS(pkt.Bytes())
 		job.TOS = wire.OuterECN(inner) // QOS-02, QOS-03
-		if d.bad.Has(defect.LeakDSCP) {
+		if d.bad == "leak-dscp" {
 			job.TOS = inner
 		}
 	}
@@ -73,7 +72,7 @@ func (d *Device) seal(p *peer, pkt Packet, out *Batch) {
 	switch {
 	case pkt.Len > 0:
 		p.timers.DataSent(d.now, k.jitter)
-	case d.bad.Has(defect.KeepaliveIsData):
+	case d.bad == "keepalive-is-data":
 		p.timers.DataSent(d.now, k.jitter)
 	default:
 		p.timers.KeepaliveSent(d.now)
@@ -91,7 +90,7 @@ func (d *Device) rekey(p *peer, k *keypair, out *Batch) {
 	cause := CauseRekeyTime
 	if k.counter > timers.RekeyAfterMessages {
 		cause = CauseRekeyMessages
-	} else if d.bad.Has(defect.NoRekey) {
+	} else if d.bad == "no-rekey" {
 		return
 	}
 	d.initiate(p, cause, false, out)
@@ -101,10 +100,10 @@ func (d *Device) rekey(p *peer, k *keypair, out *Batch) {
 // the MTU (PAD-02), of which a packet larger than it is counted modulo (PAD-03).
 func (d *Device) pad(n int) int {
 	aligned := (n + 15) &^ 15
-	if d.bad.Has(defect.NoPadding) {
+	if d.bad == "no-padding" {
 		return n
 	}
-	if d.mtu == 0 || d.bad.Has(defect.PadBeyondMTU) {
+	if d.mtu == 0 || d.bad == "pad-beyond-mtu" {
 		return aligned
 	}
 	last := n

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/purewire/purewire/protocol/internal/cookie"
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/internal/staging"
 	"github.com/purewire/purewire/routing"
@@ -64,7 +63,7 @@ func (p *peer) AllowedIPs() *routing.List { return &p.allowed }
 // heard takes the endpoint of an authenticated message (ROAM-01): it may move to any address, family included
 // (ROAM-06), and the local address becomes the source of what we send (ROAM-08).
 func (d *Device) heard(p *peer, from Endpoint, out *Batch) {
-	if p.endpoint == from || d.bad.Has(defect.NoRoam) && p.endpoint.IsValid() {
+	if p.endpoint == from || d.bad == "no-roam" && p.endpoint.IsValid() {
 		return
 	}
 	if p.endpoint.IsValid() && p.endpoint.Remote != from.Remote {
@@ -99,7 +98,7 @@ func (d *Device) sign(p *peer, msg []byte) {
 		p.jar = cookie.NewJar((*[KeySize]byte)(&p.public))
 	}
 	now := d.now
-	if d.bad.Has(defect.CookieForever) {
+	if d.bad == "cookie-forever" {
 		now = 0
 	}
 	p.jar.Sign(d.hasher, msg, now)
@@ -129,7 +128,7 @@ func (d *Device) dropPending(p *peer) {
 // stage keeps a copy of an inner packet, or of the wish for a keepalive (no bytes, QUEUE-06), until there is
 // a session.
 func (d *Device) stage(p *peer, packet []byte, out *Batch) {
-	if d.bad.Has(defect.StageDropsNewest) && p.staged.Len() >= d.limits.StagedPackets {
+	if d.bad == "stage-drops-newest" && p.staged.Len() >= d.limits.StagedPackets {
 		d.drop(out, DropStagedOverflow, p, Endpoint{}, len(packet))
 		return
 	}

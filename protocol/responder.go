@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/purewire/purewire/protocol/internal/cookie"
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
@@ -18,9 +17,9 @@ func (d *Device) handleHandshake(t wire.Type, dg *Datagram, out *Batch) {
 		d.drop(out, DropNoIdentity, nil, dg.Endpoint, dg.Len)
 		return
 	}
-	if !d.checker.CheckMAC1(d.hasher, msg) && !d.bad.Has(defect.SkipMAC1) {
+	if !d.checker.CheckMAC1(d.hasher, msg) && d.bad != "skip-mac1" {
 		d.drop(out, DropMAC1, nil, dg.Endpoint, dg.Len)
-		if d.bad.Has(defect.AnswerBadMAC1) {
+		if d.bad == "answer-bad-mac1" {
 			d.answerCookie(dg, out)
 		}
 		return
@@ -60,7 +59,7 @@ func (d *Device) admit(dg *Datagram, out *Batch) DropReason {
 		d.sources, d.answered = &limiter, &answered
 	}
 	if d.checker.CheckMAC2(d.hasher, dg.Bytes(), d.cookieAddress(dg), d.now) {
-		if d.bad.Has(defect.NoSourceLimit) ||
+		if d.bad == "no-source-limit" ||
 			d.sources.Allow(d.hasher, &d.seed, dg.Endpoint.Remote.Addr(), d.now) {
 			return DropNone
 		}
@@ -148,7 +147,7 @@ func (d *Device) refuseOpen(p *peer, s *jobSlot) DropReason {
 // floods reports whether an initiation of p arrived less than 20 ms after the last accepted one (HS-28). A
 // message that is refused for it leaves no trace, its timestamp included (OPEN-7).
 func (d *Device) floods(p *peer, s *jobSlot) bool {
-	return p.accepted && s.arrival.Sub(p.lastAccepted) < timers.InitiationFloodInterval && !d.bad.Has(defect.NoFloodLimit)
+	return p.accepted && s.arrival.Sub(p.lastAccepted) < timers.InitiationFloodInterval && d.bad != "no-flood-limit"
 }
 
 // commitAnswer is E2 and E3: the initiation is genuine and new, so it is accepted and answered. The timestamp
@@ -166,7 +165,7 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	p.greatest, p.lastAccepted, p.accepted = s.stamp, s.arrival, true
 	p.handshakes++
 	crossed := p.pending != nil
-	if !d.bad.Has(defect.KeepOwnInitiation) {
+	if d.bad != "keep-own-initiation" {
 		d.dropPending(p) // "a single handshake state per peer" (HS-12)
 	}
 	remote := s.message.Sender()
@@ -174,7 +173,7 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	d.emit(out, Event{Kind: EventInitiationAccepted, Peer: p.id, Endpoint: s.from, Remote: remote})
 	d.beginResponder(p, d.derive(p, &s.keys, &s.drawn, remote, false), out)
 	p.timers.ResponseSent(d.now)
-	if crossed && bytes.Compare(d.public[:], p.public[:]) > 0 && !d.bad.Has(defect.CrossingStall) {
+	if crossed && bytes.Compare(d.public[:], p.public[:]) > 0 && d.bad != "crossing-stall" {
 		p.timers.Yield(d.now) // docs/decisions: OPEN-4, OPEN-15
 	}
 	d.secrets(p, s, false, out)
@@ -184,7 +183,7 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	d.emit(out, Event{Kind: EventResponseSent, Peer: p.id, Endpoint: p.endpoint, Local: s.drawn.index, Remote: remote})
 	p.rx += wire.InitiationSize
 	p.timers.InitiationReceived(d.now)
-	if d.bad.Has(defect.HandshakeTimeOnResponse) {
+	if d.bad == "handshake-time-on-response" {
 		d.complete(p, false, out)
 	}
 }
@@ -195,7 +194,7 @@ func (d *Device) refuseAnswer(p *peer, s *jobSlot) DropReason {
 		return DropSuperseded
 	case s.refused != DropNone:
 		return s.refused
-	case bytes.Compare(s.stamp[:], p.greatest[:]) <= 0 && !d.bad.Has(defect.IgnoreTimestamp):
+	case bytes.Compare(s.stamp[:], p.greatest[:]) <= 0 && d.bad != "ignore-timestamp":
 		return DropOldTimestamp // TAI-02
 	case d.floods(p, s):
 		return DropFlood

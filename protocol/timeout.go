@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -43,21 +42,21 @@ func (d *Device) fire(p *peer, kind timers.Kind, out *Batch) {
 	case timers.ActGiveUp:
 		d.giveUp(p, out)
 	case timers.ActKeepalive:
-		if !d.bad.Has(defect.NoPassiveKeepalive) {
+		if d.bad != "no-passive-keepalive" {
 			d.keepalive(p, CauseKeepalive, out)
 		}
 	case timers.ActNewHandshake:
-		if !d.bad.Has(defect.NoDeadPeerDetection) {
+		if d.bad != "no-dead-peer-detection" {
 			p.forgetSource()
 			d.initiate(p, CauseSilence, false, out)
 		}
 	case timers.ActZero:
-		if !d.bad.Has(defect.NoErasure) {
+		if d.bad != "no-erasure" {
 			d.emit(out, Event{Kind: EventKeysZeroed, Peer: p.id})
 			d.zero(p, out)
 		}
 	case timers.ActPersistentKeepalive:
-		if !d.bad.Has(defect.KeepaliveOnce) || p.current().maySend(d.now, d.bad) {
+		if d.bad != "keepalive-once" || p.current().maySend(d.now, d.bad) {
 			d.keepalive(p, CausePersistentKeepalive, out)
 		}
 	}
@@ -65,12 +64,12 @@ func (d *Device) fire(p *peer, kind timers.Kind, out *Batch) {
 
 // giveUp ends an attempt phase: what waited is dropped (TIMER-04), the key pairs stay (TIMER-06).
 func (d *Device) giveUp(p *peer, out *Batch) {
-	if d.bad.Has(defect.NeverGiveUp) {
+	if d.bad == "never-give-up" {
 		d.initiate(p, CauseRetransmit, true, out)
 		return
 	}
 	d.emit(out, Event{Kind: EventGaveUp, Peer: p.id, Attempt: p.timers.Attempts()})
-	if !d.bad.Has(defect.GiveUpKeepsStaged) {
+	if d.bad != "give-up-keeps-staged" {
 		d.purge(p, out)
 	}
 }
@@ -86,7 +85,7 @@ const (
 // moved far enough, just after the one sent last (TAI-06, TAI-10).
 func (d *Device) stamp(p *peer) (t [12]byte) {
 	at := d.wallClock().UnixNano()
-	if !d.bad.Has(defect.PreciseTimestamp) {
+	if d.bad != "precise-timestamp" {
 		at = coarse(at)
 	}
 	if p.stamped && at <= p.lastStamp {
@@ -94,7 +93,7 @@ func (d *Device) stamp(p *peer) (t [12]byte) {
 	}
 	p.lastStamp, p.stamped = at, true
 	base := int64(tai64Base)
-	if d.bad.Has(defect.TimestampOffset) {
+	if d.bad == "timestamp-offset" {
 		base = 10
 	}
 	wall := time.Unix(0, at)

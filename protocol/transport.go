@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"github.com/purewire/purewire/protocol/internal/defect"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 )
@@ -42,16 +41,16 @@ func (d *Device) handleTransport(dg *Datagram, out *Batch) {
 		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len)
 		return
 	}
-	if k.session.Expired(d.now) && !d.bad.Has(defect.KeysLiveForever) {
+	if k.session.Expired(d.now) && d.bad != "keys-live-forever" {
 		d.drop(out, DropKeyExpired, k.peer, dg.Endpoint, dg.Len)
 		return
 	}
 	counter := wire.TransportCounter(msg)
-	if counter >= timers.RejectAfterMessages && !d.bad.Has(defect.NoCounterLimit) {
+	if counter >= timers.RejectAfterMessages && d.bad != "no-counter-limit" {
 		d.drop(out, DropCounterLimit, k.peer, dg.Endpoint, dg.Len) // REPLAY-07
 		return
 	}
-	if d.bad.Has(defect.RoamBeforeAuth) {
+	if d.bad == "roam-before-auth" {
 		k.peer.endpoint = dg.Endpoint
 	}
 	out.Open = append(out.Open, OpenJob{Datagram: *dg, aead: k.receive, keypair: k, counter: counter})
@@ -87,12 +86,12 @@ func (d *Device) refuseOpened(j *OpenJob) DropReason {
 	case k.slot == SlotNone:
 		return DropSuperseded // the key pair was dropped while the job was out
 	case !j.opened:
-		if d.bad.Has(defect.ForgeryBurnsCounter) {
+		if d.bad == "forgery-burns-counter" {
 			k.window.Accept(j.counter, timers.RejectAfterMessages)
 		}
 		return DropTag
 	case !d.fresh(k, j.counter):
-		if d.bad.Has(defect.RoamOnReplay) {
+		if d.bad == "roam-on-replay" {
 			k.peer.endpoint = j.Endpoint
 		}
 		return DropReplayed
@@ -102,10 +101,10 @@ func (d *Device) refuseOpened(j *OpenJob) DropReason {
 
 // fresh consults and moves the replay window, only ever for a message whose tag is right (REPLAY-02).
 func (d *Device) fresh(k *keypair, counter uint64) bool {
-	if d.bad.Has(defect.NoReplayWindow) {
+	if d.bad == "no-replay-window" {
 		return true
 	}
-	if greatest, ok := k.window.Greatest(); ok && d.bad.Has(defect.SmallReplayWindow) && counter+32 < greatest {
+	if greatest, ok := k.window.Greatest(); ok && d.bad == "small-replay-window" && counter+32 < greatest {
 		return false
 	}
 	return k.window.Accept(counter, timers.RejectAfterMessages)
@@ -116,14 +115,14 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 	k := j.keypair
 	d.heard(p, j.Endpoint, out)
 	empty := j.Len == 0
-	confirmed := k.slot == SlotNext && !(empty && d.bad.Has(defect.KeepaliveNoConfirm))
+	confirmed := k.slot == SlotNext && !(empty && d.bad == "keepalive-no-confirm")
 	if confirmed {
 		d.promote(p, out)
 		p.timers.Confirmed(d.now)
 		d.complete(p, false, out)
 	}
 	switch {
-	case empty && d.bad.Has(defect.KeepaliveLoop):
+	case empty && d.bad == "keepalive-loop":
 		p.timers.DataReceived(d.now)
 	case empty:
 		p.timers.KeepaliveReceived(d.now)
@@ -133,10 +132,10 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 	default:
 		p.timers.DataReceived(d.now)
 	}
-	if confirmed && p.current().maySend(d.now, d.bad) && !d.bad.Has(defect.NoFlushOnConfirm) {
+	if confirmed && p.current().maySend(d.now, d.bad) && d.bad != "no-flush-on-confirm" {
 		d.flush(p, out) // HS-18, but nothing leaves under an identity that we gave up meanwhile (KEY-15)
 	}
-	if c := p.current(); c != nil && !d.bad.Has(defect.NoRekeyOnReceive) && p.timers.RekeyOnReceive(d.now, d.session(c)) {
+	if c := p.current(); c != nil && d.bad != "no-rekey-on-receive" && p.timers.RekeyOnReceive(d.now, d.session(c)) {
 		d.initiate(p, CauseRekeyReceive, false, out)
 	}
 	if empty {
@@ -154,7 +153,7 @@ var innerDrops = [...]DropReason{wire.InnerVersion: DropInnerVersion, wire.Inner
 func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 	data := j.Bytes()
 	n, reason := d.inspect(p, data)
-	if reason == DropNone || d.bad.Has(defect.CountDropped) {
+	if reason == DropNone || d.bad == "count-dropped" {
 		p.rx += uint64(transportOverhead + len(data))
 	}
 	if reason != DropNone {
@@ -170,14 +169,14 @@ func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 // inspect gives the true length of a decrypted packet of p's, or says why it may not be delivered.
 func (d *Device) inspect(p *peer, data []byte) (n int, r DropReason) {
 	src, n, problem := wire.Inner(data)
-	if problem == wire.InnerVersion && d.bad.Has(defect.DeliverAnyVersion) || d.bad.Has(defect.NoTrim) {
+	if problem == wire.InnerVersion && d.bad == "deliver-any-version" || d.bad == "no-trim" {
 		return len(data), DropNone
 	}
 	if problem != wire.InnerOK {
 		return 0, innerDrops[problem]
 	}
 	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
-	if owner, _ := d.routes.Lookup(src); owner != p && !d.bad.Has(defect.WrongAllowedIP) {
+	if owner, _ := d.routes.Lookup(src); owner != p && d.bad != "wrong-allowed-ip" {
 		return 0, DropInnerSource // ROUTE-02, ROUTE-03
 	}
 	return n, DropNone

@@ -1,30 +1,29 @@
 package protocoltest
 
 import (
-	"math/bits"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/purewire/purewire/protocol"
-	"github.com/purewire/purewire/protocol/internal/defect"
 )
 
-// Every flag of package defect has one entry, in words that a list can print, under a rule that exists.
+// Every decision point of the core has its defect in the list and every defect its decision point; each is told in
+// words that a list can print, under a rule that exists.
 func TestDefectsAreComplete(t *testing.T) {
 	text, err := os.ReadFile("../../docs/rules.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	kebab := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
-	var all defect.Set
+	points := decisionPoints(t)
 	names := map[string]bool{}
 	for _, d := range Defects() {
-		if bits.OnesCount64(uint64(d.flag)) != 1 || all.Has(d.flag) {
-			t.Errorf("%s: flag %#x is not one new flag", d.Name, d.flag)
+		if !points[d.Name] {
+			t.Errorf("%s: the core has no such decision point", d.Name)
 		}
-		all |= d.flag
 		if !kebab.MatchString(d.Name) || names[d.Name] {
 			t.Errorf("%q is no name, or not a new one", d.Name)
 		}
@@ -36,8 +35,10 @@ func TestDefectsAreComplete(t *testing.T) {
 			t.Errorf("%s: what is it?", d.Name)
 		}
 	}
-	if want := defect.NoCounterLimit | (defect.NoCounterLimit - 1); all != want {
-		t.Errorf("flags without an entry: %#x", want&^all)
+	for name := range points {
+		if !names[name] {
+			t.Errorf("the core can be %q, which is not in the list", name)
+		}
 	}
 	for _, name := range []string{"no-replay-window", "no-rekey", "keepalive-loop", "roam-on-cookie",
 		"keys-live-forever", "crossing-stall", "drop-previous-key", "confirm-early", "wrong-allowed-ip", "nonce-reuse",
@@ -46,6 +47,25 @@ func TestDefectsAreComplete(t *testing.T) {
 			t.Errorf("the permanent name %s is gone", name)
 		}
 	}
+}
+
+// decisionPoints reads the names that package protocol compares with.
+func decisionPoints(t *testing.T) map[string]bool {
+	files, err := filepath.Glob("../*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no source of package protocol: ", err)
+	}
+	points := map[string]bool{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\bbad [!=]= "([^"]*)"`).FindAllStringSubmatch(string(text), -1) {
+			points[m[1]] = true
+		}
+	}
+	return points
 }
 
 // The list belongs to the caller, and an unknown name is answered with those that there are.
