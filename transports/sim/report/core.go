@@ -29,7 +29,8 @@ func (t *Text) core(r *sim.Record) {
 	case protocol.EventClock:
 		t.say(r.Host, wrong, "was given a time that lies %s back", span(e.At.Sub(e.Deadline)))
 	case protocol.EventDrop:
-		if !e.Endpoint.IsValid() { // else it is the fate of a datagram
+		// With an endpoint it is the fate of a datagram; these two come as rejects.
+		if !e.Endpoint.IsValid() && e.Reason != protocol.DropNoRoute && e.Reason != protocol.DropNoEndpoint {
 			t.inside(r.Host, r.Peer, e.Reason)
 		}
 	}

@@ -11,11 +11,14 @@ import (
 
 // Options say how to print.
 type Options struct {
-	Width int  // columns; zero: 100
+	Width int  // columns; zero: 100; the tables need 96
 	Color bool // with ANSI colours
 }
 
-const defaultWidth = 100
+const (
+	defaultWidth = 100
+	leastWidth   = 96
+)
 
 // tone is how something is meant, and how it is coloured.
 type tone int
@@ -44,6 +47,7 @@ func newPrinter(w io.Writer, o Options) *printer {
 	if o.Width <= 0 {
 		o.Width = defaultWidth
 	}
+	o.Width = max(o.Width, leastWidth)
 	return &printer{w: w, Options: o}
 }
 
@@ -106,12 +110,8 @@ func left(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }
 
-func right(s string, width int) string {
-	return strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s))) + s
-}
-
-// table writes rows in columns, the last of which is wrapped where the line ends. A column whose heading starts
-// with '>' is set flush right.
+// table writes rows in columns, the last of which is wrapped where the line ends; if even that is not enough the
+// first is cut. A column whose heading starts with '>' is set flush right.
 func (p *printer) table(headings []string, rows [][]string) {
 	last := len(headings) - 1
 	widths := make([]int, len(headings))
@@ -119,7 +119,8 @@ func (p *printer) table(headings []string, rows [][]string) {
 	for i, h := range headings {
 		headings[i], flush[i] = strings.CutPrefix(h, ">")
 	}
-	for _, row := range append([][]string{headings}, rows...) {
+	rows = append([][]string{headings}, rows...)
+	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
@@ -128,29 +129,44 @@ func (p *printer) table(headings []string, rows [][]string) {
 	for _, w := range widths[:last] {
 		indent += w
 	}
-	write := func(t tone, row []string) {
+	const least = 14 // of a column that is wrapped or cut
+	need := widths[last]
+	if !flush[last] {
+		need = min(need, least)
+	}
+	cut := min(max(0, indent+need-p.Width), max(0, widths[0]-least))
+	widths[0], indent = widths[0]-cut, indent-cut
+	for n, row := range rows {
 		line := ""
 		for i, cell := range row[:last] {
-			if flush[i] {
-				line += "  " + right(cell, widths[i])
-			} else {
-				line += "  " + left(cell, widths[i])
-			}
+			line += "  " + place(cell, widths[i], flush[i])
 		}
-		end := row[last]
-		if flush[last] {
-			end = right(end, widths[last])
+		t := plain
+		if n == 0 {
+			t = faint
 		}
-		if utf8.RuneCountInString(end) <= p.Width-indent {
-			p.line(p.paint(t, strings.TrimRight(line+"  "+strings.ReplaceAll(end, "\u00a0", " "), " ")))
-			return
-		}
-		p.hang(line+"  ", indent, t, end)
+		p.row(line+"  ", indent, t, place(row[last], widths[last], flush[last]))
 	}
-	write(faint, headings)
-	for _, row := range rows {
-		write(plain, row)
+}
+
+// row writes a line of a table: its end is wrapped only if it does not fit, which keeps its spaces.
+func (p *printer) row(line string, indent int, t tone, end string) {
+	if utf8.RuneCountInString(end) > p.Width-indent {
+		p.hang(p.paint(t, line), indent, t, end)
+		return
 	}
+	p.line(p.paint(t, strings.TrimRight(line+strings.ReplaceAll(end, "\u00a0", " "), " ")))
+}
+
+// place puts a cell into its column.
+func place(cell string, width int, flush bool) string {
+	if r := []rune(cell); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	if flush {
+		return strings.Repeat(" ", width-utf8.RuneCountInString(cell)) + cell
+	}
+	return left(cell, width)
 }
 
 // clock gives a moment of the run as minutes, seconds and milliseconds.
