@@ -100,6 +100,10 @@ func (e *Env) trafficCommand(c *command) (bool, error) {
 	case "cut", "mend":
 		// cut A->B | cut A B | mend …: everything sent that way is lost from now on, or no longer.
 		return true, e.cutLink(c)
+	case "counter":
+		// counter A->B rekey|reject: as if A had sent so many messages on its session with B that the next but one is the
+		// first that calls for a new handshake (TIMER-09), or the next is the last that may be sent (KEY-12).
+		return true, e.counter(c)
 	case "jobs":
 		// jobs A hold: handshake jobs of A wait. jobs A release [N…]: they are done, in that order (all: as made), and
 		// later ones at once if none is named. jobs A: how many wait.

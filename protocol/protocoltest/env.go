@@ -41,9 +41,13 @@ type Env struct {
 	cuts   []cut
 	labels map[uint32]string // session indices
 
+	ephemerals map[[32]byte]int // the datagram in which each ephemeral key was first sent
+
 	inner    []innerPacket // packet n is inner[n-1]
+	marked   bool          // a script has set congestion marks
 	failures []error       // what must never happen, but did
 	steps    int
+	wakes    int // calls of HandleTimeout that nothing asked for
 }
 
 // A cut is a link in one direction on which everything is lost.
@@ -59,7 +63,7 @@ type innerPacket struct {
 
 // New makes an empty world at time 0.
 func New(o Options) *Env {
-	e := &Env{options: o, labels: map[uint32]string{}}
+	e := &Env{options: o, labels: map[uint32]string{}, ephemerals: map[[32]byte]int{}}
 	e.log.env = e
 	return e
 }
@@ -174,6 +178,7 @@ func (e *Env) passTo(at timers.Time) {
 		for t := e.now.Add(every); t < at; t = t.Add(every) {
 			e.now = t
 			for _, n := range e.nodes {
+				e.wakes++
 				n.timeout()
 			}
 		}

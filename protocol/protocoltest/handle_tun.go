@@ -105,6 +105,32 @@ func (n *Node) Send(packets ...[]byte) {
 	}
 }
 
+func (e *Env) counter(c *command) error {
+	a, b, both := c.link()
+	if both {
+		c.fail("write A->B")
+	}
+	counters := map[string]uint64{"rekey": timers.RekeyAfterMessages - 1, "reject": timers.RejectAfterMessages - 1}
+	next, known := counters[c.word("rekey or reject")]
+	if !known {
+		c.fail("rekey or reject")
+	}
+	if err := c.done(); err != nil {
+		return err
+	}
+	id, _ := a.Device.Peer(Identity(b.Name, max(1, b.key)).PublicKey())
+	if !SetSendCounter(a.Device, id, next) {
+		c.fail("%s has no session with %s", a.Name, b.Name)
+		return c.err
+	}
+	for _, p := range a.pairs {
+		if p.peer == id && p.slot == protocol.SlotCurrent {
+			a.last[p.remote] = next - 1
+		}
+	}
+	return nil
+}
+
 // innerName is "packet 3", or the bytes themselves if they are no IP packet.
 func innerName(b []byte) string {
 	if i := serial(b); i > 0 {

@@ -94,6 +94,7 @@ func (e *Env) deliver(c *command) error {
 	for _, d := range ds {
 		if ce {
 			d.tos |= 3
+			e.marked = true
 		}
 		e.unlist(d)
 	}

@@ -86,6 +86,19 @@ func SetTOS(packet []byte, tos uint8) {
 	packet[0], packet[1] = 0x60|tos>>4, packet[1]&0x0f|tos<<4
 }
 
+// congested gives a copy of a packet with the mark "congestion experienced" (RFC 3168), if it is capable of it.
+func congested(packet []byte) []byte {
+	c := append([]byte(nil), packet...)
+	tos := c[1]
+	if c[0]>>4 == 6 {
+		tos = c[0]<<4 | c[1]>>4
+	}
+	if tos&3 != 0 {
+		SetTOS(c, tos|3)
+	}
+	return c
+}
+
 // fixHeader writes the IPv4 header checksum, if b is IPv4.
 func fixHeader(b []byte) {
 	if b[0]>>4 == 4 {

@@ -13,24 +13,24 @@ type Pair struct {
 	sent [2]int
 }
 
-// NewPair makes the devices alice and bob. No session exists yet; the first packet makes one. The commands of scripts
-// work on it through Do.
+// NewPair makes the devices alice and bob. What one sends arrives at the other at once; Do("network manual") and the
+// other commands of scripts change that. No session exists yet; the first packet makes one.
 func NewPair(o Options) (*Pair, error) {
 	e := New(o)
-	if _, err := e.Do("device alice", "device bob", "peer alice bob", "up"); err != nil {
+	if _, err := e.Do("device alice", "device bob", "peer alice bob", "up", "network delay=0s"); err != nil {
 		return nil, err
 	}
 	return &Pair{Env: e, A: e.Node("alice"), B: e.Node("bob")}, nil
 }
 
-// Settle delivers everything on the wire, in order, until it is empty; no time passes. The error is a violation of
-// what must never happen.
+// Settle delivers everything on the wire, in order, until it is empty, and runs what is due; no time passes. The error
+// is a violation of what must never happen.
 func (p *Pair) Settle() error {
 	_, err := p.Do("settle")
 	return err
 }
 
-// Advance lets time pass; datagrams sent meanwhile stay on the wire.
+// Advance lets time pass, with everything that falls due on the way.
 func (p *Pair) Advance(d time.Duration) error {
 	_, err := p.Do("advance " + d.String())
 	return err

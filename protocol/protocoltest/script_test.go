@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/protocoltest"
 )
 
@@ -16,7 +17,7 @@ var update = flag.Bool("update", false, "write the logs in testdata/script anew"
 func scripts(t *testing.T) (names, texts []string) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/script/*.txt")
-	if err != nil || len(files) < 1 {
+	if err != nil || len(files) < 60 {
 		t.Fatalf("%d scripts found, %v", len(files), err)
 	}
 	for _, f := range files {
@@ -110,4 +111,62 @@ func excerpt(lines []string, changed []bool) string {
 		out.WriteString(lines[i] + "\n")
 	}
 	return out.String()
+}
+
+// TestDefectScripts runs the scripts on every known-bad core, those that cite its rule first, and prints which one
+// notices, by another log or by something that must never happen.
+func TestDefectScripts(t *testing.T) {
+	names, texts := scripts(t)
+	good := make([]string, len(texts))
+	for i, name := range names {
+		var err error
+		if good[i], err = protocoltest.Run(name, texts[i], protocoltest.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range protocoltest.Defects() {
+		t.Run(d.Name, func(t *testing.T) {
+			for _, i := range citingFirst(texts, d.Rule) {
+				got, err := protocoltest.Run(names[i], texts[i], protocoltest.Options{OnDevice: broken(t, d.Name)})
+				if err != nil || got != good[i] {
+					t.Logf("%s (%s, a core that %s) is noticed by %s", d.Name, d.Rule, d.What, filepath.Base(names[i]))
+					if why := unseen[d.Name]; why != "" {
+						t.Errorf("it is on the list of those that cannot be seen, because %s", why)
+					}
+					return
+				}
+			}
+			if why := unseen[d.Name]; why != "" {
+				t.Skipf("%s (%s, a core that %s) is noticed by no script: %s", d.Name, d.Rule, d.What, why)
+			}
+			t.Errorf("%s (%s, a core that %s) is noticed by no script", d.Name, d.Rule, d.What)
+		})
+	}
+}
+
+// unseen are the defects that are for other tests, because no script can show them.
+var unseen = map[string]string{
+	"precise-timestamp":   "timestamps are encrypted, and a responder only compares them",
+	"timestamp-offset":    "timestamps are encrypted, and a responder only compares them",
+	"deliver-any-version": "a Device sends no packet that is not IP, so it takes another sender to show it",
+}
+
+// citingFirst gives the numbers of the scripts in the order in which they are likely to notice a broken rule.
+func citingFirst(texts []string, rule string) (order []int) {
+	for _, citing := range []bool{true, false} {
+		for i, text := range texts {
+			if strings.Contains(text, rule) == citing {
+				order = append(order, i)
+			}
+		}
+	}
+	return order
+}
+
+func broken(t *testing.T, name string) func(string, *protocol.Device) {
+	return func(_ string, d *protocol.Device) {
+		if err := protocoltest.WithDefect(d, name); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

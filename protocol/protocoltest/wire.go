@@ -114,8 +114,7 @@ func (e *Env) add(d *datagram) *datagram {
 	return d
 }
 
-// send puts what a node sends on the wire and checks what nobody may do: use a counter twice, or two initiations
-// within 5 s (HS-21 is in the timers' tests; a script shows it).
+// send puts what a node sends on the wire and checks what nobody may do: use a counter or an ephemeral key twice.
 func (e *Env) send(n *Node, out protocol.Datagram) {
 	from := n.Addr
 	if out.Endpoint.Local.IsValid() && out.Endpoint.Local != from.Addr() {
@@ -126,6 +125,7 @@ func (e *Env) send(n *Node, out protocol.Datagram) {
 		bytes: append([]byte(nil), out.Bytes()...)})
 	if d.handshake() {
 		n.newLabel(d.at(4))
+		n.checkEphemeral(d)
 	}
 	if d.typ() == typeTransport {
 		n.checkCounter(d)
@@ -152,6 +152,16 @@ func (n *Node) checkCounter(d *datagram) {
 		n.env.never(n, "sent counter %d for %s after %d (used: %v)", counter, n.env.label(index), before, used)
 	}
 	n.last[index] = counter
+}
+
+// checkEphemeral: "ephemerals are fresh random per message" (CRYPTO-13).
+func (n *Node) checkEphemeral(d *datagram) {
+	at := 4 + 4*int(d.typ()) // behind one index in an initiation, behind two in a response (rules §1.2)
+	key := [32]byte(d.bytes[at:])
+	if first, used := n.env.ephemerals[key]; used {
+		n.env.never(n, "sent in #%d the ephemeral key of #%d", d.n, first)
+	}
+	n.env.ephemerals[key] = d.n
 }
 
 // arrive ends the journey of a datagram; from, if not nil, is another source address than the true one.
