@@ -123,3 +123,26 @@ func TestUDPResponderDoesNotRekey(t *testing.T) {
 	}
 	p.onlyGoodDrops(t)
 }
+
+// TestUDPPSKChange: another psk leaves the running session alone and counts from the next handshake on: while only
+// one side has it no rekey succeeds, and with both it does (CRYPTO-16, CRYPTO-15).
+func TestUDPPSKChange(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, setup{keys: newKeys(34), weKnow: true, theyKnow: true})
+	p.talk(t, true)
+	p.theirPSK = protocol.PresharedKey{9}
+	p.them.set(t, theirPeer(public(p.keys.our), p.theirPSK, p.us.wire.addr()))
+	p.rest(t)
+	p.advance(121 * time.Second)
+	p.talk(t, true)
+	eventually(t, "the rekey fails", func() bool { return p.us.drops(protocol.DropResponseTag) == 1 })
+	p.talk(t, false)
+	p.us.configure(t, protocol.Change{Op: protocol.OpUpdatePeer, Peer: public(p.keys.their), PresharedKey: &p.theirPSK})
+	p.talk(t, true)
+	if n := p.us.count(protocol.EventHandshakeComplete); n != 1 {
+		t.Fatalf("%d handshakes so far, want 1: the first session goes on", n)
+	}
+	p.advance(6 * time.Second)
+	eventually(t, "the rekey with the new psk", func() bool { return p.us.count(protocol.EventHandshakeComplete) == 2 })
+	p.talk(t, false)
+}

@@ -67,7 +67,7 @@ func (p *pair) sameBytes(t *testing.T) {
 }
 
 // TestUDPWrongPSK: with different psks no session comes up whoever initiates, nothing is delivered, and retrying
-// does not help (CRYPTO-15, HS-10). With the same psk the next handshake is good, without a new start (CRYPTO-16).
+// does not help (CRYPTO-15, HS-10). Once the psk is the same the next handshake is good.
 func TestUDPWrongPSK(t *testing.T) {
 	psk := protocol.PresharedKey{7}
 	wrong := map[string]protocol.PresharedKey{"another psk": {8}, "no psk": {}}
