@@ -93,8 +93,8 @@ func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
 		return
 	case s.refused == DropNone:
 		d.emit(out, Event{Kind: EventSuppressed, Peer: p.id, Cause: p.cause})
-	case s.refused == DropLowOrder:
-		d.drop(out, DropLowOrder, p, Endpoint{}, 0) // it will never be otherwise (CRYPTO-12)
+	case s.refused == DropLowOrder || s.refused == DropNoEndpoint:
+		d.drop(out, s.refused, p, Endpoint{}, 0) // no retry: never otherwise (CRYPTO-12), or until one is set
 	default:
 		d.drop(out, s.refused, p, Endpoint{}, 0)
 		p.timers.InitiationFailed(d.now)
