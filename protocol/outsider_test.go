@@ -387,8 +387,8 @@ func (o *outsider) propose() *session {
 	return h.complete(o.one(2, "a valid initiation is answered").msg)
 }
 
-// accept has the device initiate, by a packet, and the outsider answer, with a keepalive to the packet too: the device is
-// the initiator.
+// accept has the device initiate, by a packet, and the outsider answer, with a keepalive to the packet too: the device
+// is the initiator.
 func (o *outsider) accept() *session {
 	o.Helper()
 	o.send(o.ours("accept"))

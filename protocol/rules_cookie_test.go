@@ -124,8 +124,8 @@ var cookieCases = []ruleCase{
 			r.Errorf("the retry went to %v", m.to)
 		}
 	}},
-	{"COOKIE12UnderLoadACookieIsTheOnlyAnswer", "COOKIE-12 COOKIE-13 COOKIE-17 COOKIE-09 COOKIE-18 QOS-01", func(r *rig) { // B027
-		r.restart(small)
+	{"COOKIE12UnderLoadACookieIsTheOnlyAnswer", "COOKIE-12 COOKIE-13 COOKIE-17 COOKIE-18 QOS-01", func(r *rig) {
+		r.restart(small) // B027
 		o := r.peer(1)
 		r.burden()
 		r.receive(o.moved(3), o.initiation().msg)

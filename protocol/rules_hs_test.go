@@ -156,8 +156,8 @@ var hsCases = []ruleCase{
 	}},
 	{"HS13CrossingInitiationsConverge", "HS-13 TIMER-26", func(r *rig) {
 		// The delays at which the sources stall are those above the jitter (OPEN-4).
-		for n, delay := range []time.Duration{0, 50 * time.Millisecond, 400 * time.Millisecond, time.Second, 2 * time.Second} {
-			converge(r, uint64(n), delay)
+		for n, ms := range []time.Duration{0, 50, 400, 1000, 2000} {
+			converge(r, uint64(n), ms*time.Millisecond)
 		}
 	}},
 	{"HS14TheInitiatorConfirmsAtOnce", "HS-14 HS-05", func(r *rig) {

@@ -21,6 +21,16 @@ func (m *moody) DH(point [protocol.KeySize]byte) ([protocol.KeySize]byte, error)
 	return m.PrivateKeyHolder.DH(point)
 }
 
+// opening gives the device a datagram and decrypts the job that it makes of it, without giving it back.
+func (r *rig) opening(from protocol.Endpoint, msg []byte) []protocol.OpenJob {
+	r.batch.Reset()
+	dg := protocol.Datagram{Packet: protocol.Packet{Buf: msg, Len: len(msg)}, Endpoint: from}
+	r.d.HandleDatagrams(r.now, []protocol.Datagram{dg}, &r.batch)
+	open := append([]protocol.OpenJob(nil), r.batch.Open...)
+	r.worker.Open(open)
+	return open
+}
+
 // jobCases are about the commit rules of design §4, under the rules that they serve.
 var jobCases = []ruleCase{
 	{"JOBAResultCountsOnce", "HS-09 HS-25", func(r *rig) {
@@ -160,11 +170,7 @@ var jobCases = []ruleCase{
 		o := r.peer(1)
 		s := o.connect()
 		msg := s.data("x")
-		r.batch.Reset()
-		r.d.HandleDatagrams(r.now, []protocol.Datagram{{Packet: protocol.Packet{Buf: msg, Len: len(msg)}, Endpoint: o.moved(1)}},
-			&r.batch)
-		open := append([]protocol.OpenJob(nil), r.batch.Open...)
-		r.worker.Open(open)
+		open := r.opening(o.moved(1), msg)
 		r.down()
 		r.up()
 		r.do(func(now timers.Time, b *protocol.Batch) { r.d.HandleOpened(now, open, b) })
@@ -175,11 +181,7 @@ var jobCases = []ruleCase{
 		o := r.peer(1)
 		s := o.connect()
 		msg := s.data("x")
-		r.batch.Reset()
-		r.d.HandleDatagrams(r.now, []protocol.Datagram{{Packet: protocol.Packet{Buf: msg, Len: len(msg)}, Endpoint: o.at}},
-			&r.batch)
-		open := append([]protocol.OpenJob(nil), r.batch.Open...)
-		r.worker.Open(open)
+		open := r.opening(o.at, msg)
 		for range 2 {
 			r.do(func(now timers.Time, b *protocol.Batch) { r.d.HandleOpened(now, open, b) })
 		}

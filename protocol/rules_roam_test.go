@@ -33,8 +33,8 @@ var roamCases = []ruleCase{
 		goes(o.moved(2), "keepalive")
 		r.receive(o.moved(3), s.data("x"))
 		goes(o.moved(3), "data")
-		six := protocol.Endpoint{Remote: netip.MustParseAddrPort("[2001:db8::5]:9"), Local: netip.MustParseAddr("2001:db8::1"),
-			IfIndex: 3}
+		six := protocol.Endpoint{Remote: netip.MustParseAddrPort("[2001:db8::5]:9"),
+			Local: netip.MustParseAddr("2001:db8::1"), IfIndex: 3}
 		r.receive(six, s.data("y"))
 		goes(six, "another family")
 		r.receive(o.moved(0), s.seal(nil))
@@ -63,7 +63,8 @@ var roamCases = []ruleCase{
 		unknown[4] ^= 1
 		badMAC := o.initiation().msg
 		badMAC[120] ^= 1
-		for _, m := range [][]byte{genuine, forged, short, unknown, badMAC, r.stranger(8).initiation().msg, make([]byte, 50)} {
+		nobody := r.stranger(8).initiation().msg
+		for _, m := range [][]byte{genuine, forged, short, unknown, badMAC, nobody, make([]byte, 50)} {
 			r.receive(elsewhere, m)
 			r.silent("unauthentic messages")
 			r.send(o.ours("y"))
@@ -132,7 +133,8 @@ var roamCases = []ruleCase{
 			r.Errorf("all were to be forgotten: %v", r.stats(o).Endpoint)
 		}
 		q := r.peer(3)
-		q.at = protocol.Endpoint{Remote: netip.MustParseAddrPort("[fe80::7]:7"), Local: netip.MustParseAddr("fe80::1"), IfIndex: 4}
+		q.at = protocol.Endpoint{Remote: netip.MustParseAddrPort("[fe80::7]:7"), Local: netip.MustParseAddr("fe80::1"),
+			IfIndex: 4}
 		q.connect()
 		r.d.ForgetSources(r.now, netip.Addr{})
 		if e := r.stats(q).Endpoint; e.IfIndex != 4 || e.Local.IsValid() {
