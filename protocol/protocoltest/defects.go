@@ -22,8 +22,8 @@ type Defect struct {
 // Defects lists all known-bad cores, in a fixed order.
 func Defects() []Defect { return append([]Defect(nil), defects...) }
 
-// WithDefect breaks d in one respect from now on, and in no other: of several calls the last one counts. The error lists
-// the names that there are.
+// WithDefect breaks d in one respect from now on, and in no other: of several calls the last one counts. The error
+// lists the names that there are.
 func WithDefect(d *protocol.Device, name string) error {
 	for _, def := range defects {
 		if def.Name == name {

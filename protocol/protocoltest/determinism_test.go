@@ -3,6 +3,7 @@ package protocoltest_test
 import (
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 	"time"
@@ -74,4 +75,40 @@ func TestDeterminismDeadlines(t *testing.T) {
 // Finish does what a caller does who takes the jobs out of the batch and does them elsewhere.
 func TestDeterminismByHand(t *testing.T) {
 	same(t, runAll(t, protocoltest.Options{}), runAll(t, protocoltest.Options{ByHand: true}), "work done step by step")
+}
+
+// What is traced changes nothing of what happens. The scripts are run with every event reported and with none, and with
+// what the log has from events hidden.
+func TestDeterminismTrace(t *testing.T) {
+	names, texts := scripts(t)
+	for i, name := range names {
+		var logs [2]string
+		for j, trace := range []string{"all", "none"} {
+			got, err := protocoltest.Run(name, untold(texts[i], trace), protocoltest.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			logs[j] = strings.ReplaceAll(got, " trace="+trace, "")
+		}
+		if logs[0] != logs[1] {
+			t.Errorf("%s: tracing gives another log:\n%s", filepath.Base(name), diff(logs[0], logs[1]))
+		}
+	}
+}
+
+// untold takes out of a script's commands all that depends on events.
+func untold(text, trace string) string {
+	lines := strings.Split(text, "\n")
+	kept := []string{lines[0], "", "hide timers events", "----", ""}
+	for _, l := range lines[1:] {
+		word, _, _ := strings.Cut(l, " ")
+		switch word {
+		case "device":
+			l += " trace=" + trace
+		case "hide", "show", "slots", "counter":
+			l = "# " + l
+		}
+		kept = append(kept, l)
+	}
+	return strings.Join(kept, "\n")
 }

@@ -57,8 +57,7 @@ type cut struct{ from, to *Node }
 type innerPacket struct {
 	from  *Node
 	bytes []byte
-	count int  // deliveries
-	lies  bool // its header is wrong on purpose
+	count int // deliveries
 }
 
 // New makes an empty world at time 0.

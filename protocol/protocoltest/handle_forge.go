@@ -58,7 +58,8 @@ func (e *Env) forge(c *command) error {
 	}
 	for range count {
 		d := e.add(&datagram{from: from, to: f.to.Addr, tos: handshakeTOS, bytes: e.forgedBytes(&f)})
-		e.log.add(nil, showWire, "", "an attacker sends #%d to %s: forged %s, %d bytes", d.n, f.to.Name, d.what(e), len(d.bytes))
+		e.log.add(nil, showWire, "", "an attacker sends #%d to %s: forged %s, %d bytes", d.n, f.to.Name, d.what(e),
+			len(d.bytes))
 		e.receive(nil, d)
 	}
 	return nil

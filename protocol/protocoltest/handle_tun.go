@@ -82,7 +82,7 @@ func (e *Env) register(from *Node, b []byte, lies int, raw bool) []byte {
 	if lies != 0 {
 		lie(b, lies)
 	}
-	e.inner = append(e.inner, innerPacket{from: from, bytes: b, lies: lies != 0})
+	e.inner = append(e.inner, innerPacket{from: from, bytes: b})
 	return b
 }
 

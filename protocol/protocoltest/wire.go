@@ -18,7 +18,6 @@ type datagram struct {
 	tos      uint8
 	bytes    []byte
 	sent     timers.Time
-	note     string // "copy of #3", "damaged"
 }
 
 // The message types and sizes (rules MSG-01, MSG-05 to MSG-08), read here independently of protocol/wire: this
