@@ -23,7 +23,9 @@ func TestBubbleTenHours(t *testing.T) {
 		name    string
 		weFirst bool
 		delay   time.Duration
-	}{{"we initiate", true, 20 * time.Millisecond}, {"they initiate", false, 20 * time.Millisecond}, {"no delay", true, 0}} {
+	}{
+		{"we initiate", true, 20 * time.Millisecond}, {"they initiate", false, 20 * time.Millisecond}, {"no delay", true, 0},
+	} {
 		t.Run(tc.name, func(t *testing.T) {
 			began := time.Now()
 			synctest.Test(t, func(t *testing.T) {

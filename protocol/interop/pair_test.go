@@ -153,7 +153,8 @@ func (p *pair) stream(t testing.TB, count, window int, v6 bool, each func(done i
 		case before != got:
 			moved = time.Now()
 		case time.Since(moved) > patience:
-			t.Fatalf("nothing for %v: %d of our %d and %d of their %d packets arrived", patience, got[0], sent[0], got[1], sent[1])
+			t.Fatalf("nothing for %v: %d of our %d and %d of their %d packets arrived", patience, got[0], sent[0], got[1],
+				sent[1])
 		default:
 			time.Sleep(200 * time.Microsecond)
 		}

@@ -73,7 +73,7 @@ func TestUDPRekeyOnReceive(t *testing.T) {
 	p.onlyGoodDrops(t)
 }
 
-// TestUDPRekeyUnderTraffic: streams both ways go on through twelve rekeys without the loss of a packet (KEY-08, MSG-14).
+// TestUDPRekeyUnderTraffic: streams both ways go on through twelve rekeys, and no packet is lost (KEY-08, MSG-14).
 func TestUDPRekeyUnderTraffic(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, setup{keys: newKeys(32), weKnow: true, theyKnow: true})
