@@ -36,6 +36,6 @@
 // and [Window] stand alone. This package does not import testing, so programs may use it too.
 //
 // An Env also watches for what must never happen, whatever a script does: an inner packet delivered twice, altered
-// or never sent; a counter used twice under one key; a deadline that stays in the past. Any of these is an error,
-// not a line of the log.
+// or never sent; a counter or an ephemeral key used twice; a timer that fires early; a deadline that does not move on.
+// Any of these is an error, not a line of the log.
 package protocoltest

@@ -181,15 +181,6 @@ func (n *Node) report() {
 	for _, v := range b.Deliveries {
 		n.deliver(v)
 	}
-	if at, why, ok := n.Device.Deadline(); ok && at < n.env.now && !n.due() {
-		n.env.never(n, "the deadline %s of %v was missed", seconds(at), why)
-	}
-}
-
-// due reports whether the world has yet to run this device's timers: after commands it does so later.
-func (n *Node) due() bool {
-	at, _, ok := n.Device.Deadline()
-	return ok && at <= n.env.now
 }
 
 // learnPeers remembers the names of peers, so that events can be told after a peer is gone.
