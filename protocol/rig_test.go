@@ -48,6 +48,7 @@ type rig struct {
 	batch    protocol.Batch
 	worker   protocol.Worker
 
+	strict    bool // look for leaks after every call; known-bad cores are to fail for better reasons
 	hold      bool // handshake jobs stay in jobs until release
 	jobs      []protocol.HandshakeJob
 	out       []sent
@@ -105,6 +106,9 @@ func (r *rig) do(f func(now timers.Time, b *protocol.Batch)) {
 	for range 1000 {
 		at, _, ok := r.d.Deadline()
 		if !ok || at > r.now {
+			if err := r.d.Invariants(); err != nil && r.strict {
+				r.Fatalf("%v", err)
+			}
 			return
 		}
 		r.batch.Reset()

@@ -164,13 +164,13 @@ var lifeCases = []ruleCase{
 			{protocol.Change{Op: 200}, protocol.ErrInvalid},
 		} {
 			r.do(func(now timers.Time, b *protocol.Batch) {
-				remove := protocol.Change{Op: protocol.OpMTU, MTU: 99}
-				err := r.d.Configure(now, []protocol.Change{good, remove, tt.change}, b)
+				key := protocol.Change{Op: protocol.OpIdentity, Identity: otherKey}
+				err := r.d.Configure(now, []protocol.Change{good, key, tt.change}, b)
 				if !errors.Is(err, tt.want) {
 					r.Errorf("%+v: %v, want %v", tt.change, err, tt.want)
 				}
 			})
-			if _, ok := r.d.Peer(good.Peer); ok || r.d.MTU() != ourMTU || r.stats(o) != before {
+			if _, ok := r.d.Peer(good.Peer); ok || r.d.Identity() != protocol.Identity(r.key) || r.stats(o) != before {
 				r.Fatalf("%+v: the changes before the failing one were applied", tt.change)
 			}
 		}

@@ -28,7 +28,11 @@ func TestRules(t *testing.T) {
 			t.Errorf("case %q, rules %q: not a new name, or no rules", c.name, c.rules)
 		}
 		seen[c.name] = true
-		t.Run(c.name, func(t *testing.T) { c.run(newRig(t, good(t))) })
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, good(t))
+			r.strict = true
+			c.run(r)
+		})
 	}
 }
 
