@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/purewire/purewire/transports/sim"
+	"github.com/purewire/purewire/transports/sim/report"
 )
 
 func (p *program) listCommand() *cobra.Command {
@@ -16,12 +17,11 @@ func (p *program) listCommand() *cobra.Command {
 		Short: "List the scenarios that wgsim brings along",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if !names {
+				return report.List(p.stdout, sim.Scenarios(), report.Options{Color: wantsColor(p.stdout)})
+			}
 			for _, s := range sim.Scenarios() {
-				line := s.Name
-				if !names {
-					line = fmt.Sprintf("%-16s %8s  %s", s.Name, s.Duration, s.About)
-				}
-				if _, err := fmt.Fprintln(p.stdout, line); err != nil {
+				if _, err := fmt.Fprintln(p.stdout, s.Name); err != nil {
 					return err
 				}
 			}

@@ -56,14 +56,18 @@ func (p *program) execute(args []string) int {
 	}
 }
 
-// isTerminal reports whether a person looks at w. Other character devices, such as /dev/null, do no harm.
+// isTerminal reports whether a person looks at w: a character device that is not the null device.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // wantsColor follows https://no-color.org and leaves dumb terminals alone.

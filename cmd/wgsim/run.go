@@ -75,6 +75,7 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 	if f.duration > 0 {
 		scenario.Duration = f.duration
 	}
+	began := time.Now()
 	out, err := p.open(&f, &scenario)
 	if err != nil {
 		return err
@@ -91,6 +92,9 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 	result := s.Result()
 	if err := out.finish(&result); err != nil {
 		return err
+	}
+	if out.shows(p.stdout) { // nowhere else: the time a run takes differs, its output must not
+		fmt.Fprintf(p.stdout, "%s of virtual time took %s\n", result.Virtual, time.Since(began).Round(time.Millisecond))
 	}
 	return p.judge(&f, &result)
 }

@@ -54,7 +54,8 @@ func (h *handshakes) initiated(r *sim.Record) {
 		w = &wish{who: who, cause: r.Event.Cause, since: r.At}
 		h.wishes[who] = w
 	}
-	if other := h.wishes[direction{r.Peer, r.Host}]; other != nil && w.attempts == 0 && r.At.Sub(other.since) < crossing {
+	other := h.wishes[direction{r.Peer, r.Host}]
+	if other != nil && w.attempts == 0 && r.At.Sub(other.since) < crossing {
 		w.crossed, other.crossed = true, true
 	}
 	w.attempts++
@@ -173,7 +174,8 @@ func (t *Text) gaveUp(r *sim.Record) {
 	if w == nil {
 		return
 	}
-	text := fmt.Sprintf("gives up after %s in %s (TIMER-03)", plural(uint64(w.attempts), "attempt"), span(t.since(w.since)))
+	text := fmt.Sprintf("gives up after %s in %s (TIMER-03)", plural(uint64(w.attempts), "attempt"),
+		span(t.since(w.since)))
 	if lost := w.losses(); lost != "" {
 		text += ": " + lost
 	}

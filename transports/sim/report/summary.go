@@ -29,7 +29,8 @@ func (t *Text) tunnels(r *sim.Result) {
 			direct(between(u.A, u.B), count(u.Handshakes), u.AtoB, u.WireAtoB),
 			direct(between(u.B, u.A), "", u.BtoA, u.WireBtoA))
 	}
-	t.table([]string{"direction", ">handshakes", ">sent", ">delivered", ">lost", ">", ">longest outage", ">inner", ">outer"}, rows)
+	t.table([]string{"direction", ">handshakes", ">sent", ">delivered", ">lost", ">", ">longest outage", ">inner",
+		">outer"}, rows)
 	rows = nil
 	for i := range r.Tunnels {
 		u := &r.Tunnels[i]

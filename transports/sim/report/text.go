@@ -58,6 +58,18 @@ func NewText(w io.Writer, s *sim.Scenario, seed uint64, o Options) *Text {
 	return t
 }
 
+// List writes names, durations and descriptions of scenarios as a table.
+func List(w io.Writer, scenarios []sim.Scenario, o Options) error {
+	p := newPrinter(w, o)
+	var rows [][]string
+	for i := range scenarios {
+		s := &scenarios[i]
+		rows = append(rows, []string{s.Name, exactly(s.Duration), s.About})
+	}
+	p.table([]string{"scenario", ">lasts", "what happens"}, rows)
+	return p.err
+}
+
 // between names one direction of a tunnel.
 func between(from, to string) string { return from + " → " + to }
 
@@ -91,8 +103,8 @@ func (t *Text) traffic() {
 		if f.IPv6 {
 			kind += "6"
 		}
-		flows = append(flows, strings.ReplaceAll(fmt.Sprintf("%s %s every %s", kind, between(f.From, f.To), exactly(f.Interval)),
-			" ", "\u00a0"))
+		flow := fmt.Sprintf("%s %s every %s", kind, between(f.From, f.To), exactly(f.Interval))
+		flows = append(flows, strings.ReplaceAll(flow, " ", "\u00a0"))
 	}
 	if flows != nil {
 		t.line("")
