@@ -60,24 +60,21 @@ func (d *Device) cookieAddress(dg *Datagram) netip.AddrPort {
 	return dg.Endpoint.Remote
 }
 
+var cookieDrops = [...]DropReason{cookie.NothingSent: DropCookieUnexpected, cookie.Forged: DropCookieForged}
+
 // cookieArrived is cookie.Jar.Consume.
 func (d *Device) cookieArrived(p *peer, msg *[wire.CookieReplySize]byte, dg *Datagram, out *Batch) {
-	switch p.jar.Consume(msg, d.now) {
-	case cookie.NothingSent:
-		d.drop(out, DropCookieUnexpected, p, dg.Endpoint, dg.Len)
-		return
-	case cookie.Forged:
-		d.drop(out, DropCookieForged, p, dg.Endpoint, dg.Len)
+	if reason := cookieDrops[p.jar.Consume(msg, d.now)]; reason != DropNone {
+		d.drop(out, reason, p, dg.Endpoint, dg.Len)
 		return
 	}
 	d.emit(out, Event{Kind: EventCookieAccepted, Peer: p.id})
-	if d.bad == "roam-on-cookie" {
+	switch d.bad {
+	case "roam-on-cookie":
 		p.endpoint = dg.Endpoint
-	}
-	if d.bad == "count-cookies" {
+	case "count-cookies":
 		p.rx += wire.CookieReplySize
-	}
-	if d.bad == "cookie-retries-at-once" {
+	case "cookie-retries-at-once":
 		p.timers.KeysExpiredByIdentity(d.now)
 		d.initiate(p, CauseRetransmit, true, out)
 	}

@@ -94,6 +94,7 @@ type OpenJob struct {
 	aead    cipher.AEAD
 	keypair *keypair
 	counter uint64
+	length  int // of the message
 	opened  bool
 }
 

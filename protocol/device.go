@@ -39,7 +39,7 @@ type Device struct {
 	lastID PeerID
 	byKey  map[PublicKey]*peer
 	byIdx  map[uint32]indexEntry
-	routes routing.Table[*peer]
+	routes *routing.Table[*peer]
 	queue  timers.Queue
 	staged staging.Budget
 
@@ -53,9 +53,9 @@ type Device struct {
 	load      cookie.Load
 	wasLoaded bool
 	cookies   cookie.Budget
-	seed      [32]byte        // places sources in their tables (SEC-07)
-	sources   *cookie.Sources // handshakes with a valid mac2; made when first needed
-	answered  *cookie.Sources // cookie replies
+	seed      [32]byte       // places sources in their tables (SEC-07)
+	sources   cookie.Sources // handshakes with a valid mac2
+	answered  cookie.Sources // cookie replies
 
 	drops [NumDropReasons]uint64
 	draw  [drawSize]byte // scratch for entropy
@@ -85,7 +85,8 @@ func New(c Config) (*Device, error) {
 	d := &Device{
 		limits: c.Limits.withDefaults(), trace: c.Trace, entropy: c.Entropy,
 		now: c.Start, origin: c.Start, wall: c.Wall, mtu: c.MTU,
-		byKey: map[PublicKey]*peer{}, byIdx: map[uint32]indexEntry{}, hasher: cookie.NewHasher(),
+		byKey: map[PublicKey]*peer{}, byIdx: map[uint32]indexEntry{}, routes: &routing.Table[*peer]{},
+		hasher: cookie.NewHasher(),
 	}
 	if _, err := io.ReadFull(d.entropy, d.seed[:]); err != nil {
 		return nil, ErrNoEntropy
@@ -93,21 +94,25 @@ func New(c Config) (*Device, error) {
 	d.staged.Limit = d.limits.StagedBytes
 	d.load = cookie.NewLoad(d.limits.Jobs, d.limits.HandshakesPerSecond)
 	d.cookies = cookie.NewBudget(d.limits.CookiesPerSecond, d.limits.CookiesPerSecond)
-	d.slots = make([]jobSlot, max(0, d.limits.Jobs))
-	d.free = make([]*jobSlot, 0, len(d.slots))
-	for i := range d.slots {
-		d.free = append(d.free, &d.slots[len(d.slots)-1-i])
-	}
+	d.sources = cookie.NewSources(sourcePerSecond, sourceBurst)
+	d.answered = cookie.NewSources(d.limits.CookiesPerSource, d.limits.CookiesPerSource)
+	d.makeSlots()
 	d.setIdentity(c.Identity)
 	return d, nil
+}
+
+func (d *Device) makeSlots() {
+	d.slots = make([]jobSlot, max(0, d.limits.Jobs))
+	d.free = make([]*jobSlot, len(d.slots))
+	for i := range d.slots {
+		d.free[len(d.free)-1-i] = &d.slots[i]
+	}
 }
 
 // tick takes the time of a call. Time never goes backwards (design §3 rule 5).
 func (d *Device) tick(now timers.Time, out *Batch) {
 	if now < d.now {
-		if d.tracing(EventClock) {
-			d.emit(out, Event{Kind: EventClock, Deadline: now})
-		}
+		d.emit(out, Event{Kind: EventClock, Deadline: now})
 		return
 	}
 	d.now = now
@@ -147,13 +152,12 @@ func (d *Device) drawHandshake() (h drawn, ok bool) {
 	h.seed = [32]byte(d.draw[:])
 	h.index = binary.LittleEndian.Uint32(d.draw[32:])
 	h.retransmit, h.newShake = jitter(d.draw[36:]), jitter(d.draw[40:])
-	if d.bad == "no-jitter" {
+	switch d.bad {
+	case "no-jitter":
 		h.retransmit, h.newShake = 0, 0
-	}
-	if d.bad == "reuse-ephemeral" {
+	case "reuse-ephemeral":
 		h.seed = d.seed
-	}
-	if d.bad == "predictable-index" {
+	case "predictable-index":
 		h.index = uint32(len(d.byIdx))
 	}
 	for d.indexTaken(h.index) {
@@ -182,14 +186,14 @@ func (d *Device) Deadline() (at timers.Time, why timers.Kind, ok bool) {
 	return at, why, ok
 }
 
+// MTU gives the inner MTU in bytes.
+func (d *Device) MTU() int { return d.mtu }
+
 // IsUp reports whether the device is up.
 func (d *Device) IsUp() bool { return d.up }
 
 // Identity gives what was configured; nil if there is none.
 func (d *Device) Identity() Identity { return d.identity }
-
-// MTU gives the inner MTU in bytes.
-func (d *Device) MTU() int { return d.mtu }
 
 // Drops counts what was dropped, by reason, since New.
 func (d *Device) Drops() [NumDropReasons]uint64 { return d.drops }
@@ -232,7 +236,7 @@ func (d *Device) all() iter.Seq[*peer] {
 	}
 }
 
-// Stats gives a snapshot of one peer.
+// Stats gives a snapshot of one peer as of the last call that had a time.
 func (d *Device) Stats(id PeerID) (PeerStats, bool) {
 	p := d.peer(id)
 	if p == nil {
@@ -266,10 +270,11 @@ func (d *Device) stats(p *peer) PeerStats {
 
 // AllowedIPs yields a peer's prefixes: IPv4 before IPv6, by address, shorter ones first.
 func (d *Device) AllowedIPs(id PeerID) iter.Seq[netip.Prefix] {
-	if p := d.peer(id); p != nil {
-		return p.allowed.All()
+	p := d.peer(id)
+	if p == nil {
+		p = &peer{}
 	}
-	return func(func(netip.Prefix) bool) {}
+	return p.allowed.All()
 }
 
 func init() {

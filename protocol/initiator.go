@@ -73,17 +73,18 @@ func (d *Device) create(s *jobSlot, p *peer, out *Batch) {
 // commitCreate sends the initiation that job made, if it may still leave.
 func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
 	p := s.peer
-	if d.superseded(s) {
+	if d.superseded(s) || s.handshakes != p.handshakes {
 		delete(d.byIdx, s.drawn.index)
 		d.drop(out, DropSuperseded, p, Endpoint{}, 0)
-		if p.creating == job { // the identity changed meanwhile: try again with the new one (KEY-15)
-			p.creating = 0
-			d.initiate(p, p.cause, p.retry, out)
+		if p.creating == job { // the identity changed, or the peer initiated, which may have made ours needless
+			if p.creating = 0; p.keys[SlotNext] != nil || !p.current().maySend(d.now, d.bad) {
+				d.initiate(p, p.cause, p.retry, out)
+			}
 		}
 		return
 	}
 	p.creating = 0
-	s.learn()
+	p.ss = s.ss // computed by the job if it was not known (design §4)
 	if s.refused == DropNone && !p.endpoint.IsValid() {
 		s.refused = DropNoEndpoint // it was forgotten meanwhile
 	}
@@ -130,12 +131,11 @@ func (d *Device) secrets(p *peer, s *jobSlot, initiator bool, out *Batch) {
 // (HS-10); the first that authenticates wins (HS-09).
 func (d *Device) handleResponse(dg *Datagram, out *Batch) {
 	msg := wire.AsResponse(dg.Bytes())
-	e, known := d.byIdx[msg.Receiver()]
-	if !known {
+	p := d.byIdx[msg.Receiver()].peer
+	if p == nil {
 		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len)
 		return
 	}
-	p := e.peer
 	if p.pending == nil || p.pending.index != msg.Receiver() {
 		d.drop(out, DropNotPending, p, dg.Endpoint, dg.Len)
 		return
@@ -160,7 +160,11 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 		return
 	}
 	p.consuming--
-	if reason := d.refuseResponse(p, s); reason != DropNone {
+	reason := s.refused
+	if s.handshakes != p.handshakes || p.pending == nil {
+		reason = DropSuperseded // another one was faster (HS-09, HS-25)
+	}
+	if reason != DropNone {
 		d.drop(out, reason, p, s.from, wire.ResponseSize)
 		if d.bad == "failed-response-clears" {
 			d.dropPending(p)
@@ -182,14 +186,6 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 	d.confirm(p, out)
 }
 
-// refuseResponse says why a response that was worked on is not accepted: it failed, or another one was faster.
-func (d *Device) refuseResponse(p *peer, s *jobSlot) DropReason {
-	if s.handshakes != p.handshakes || p.pending == nil {
-		return DropSuperseded // HS-09, HS-25
-	}
-	return s.refused
-}
-
 // confirm sends what waits, "the queued packets if any, else one keepalive" (HS-14, HS-15).
 func (d *Device) confirm(p *peer, out *Batch) {
 	waited := p.staged.Len() > 0
@@ -209,10 +205,10 @@ func (d *Device) complete(p *peer, initiator bool, out *Batch) {
 // our last handshake message, be it an initiation or a response.
 func (d *Device) handleCookie(dg *Datagram, out *Batch) {
 	msg := wire.AsCookieReply(dg.Bytes())
-	e, known := d.byIdx[msg.Receiver()]
-	if !known || e.peer.jar == nil {
+	p := d.byIdx[msg.Receiver()].peer
+	if p == nil || p.jar == nil {
 		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len) // COOKIE-07
 		return
 	}
-	d.cookieArrived(e.peer, (*[wire.CookieReplySize]byte)(msg), dg, out)
+	d.cookieArrived(p, (*[wire.CookieReplySize]byte)(msg), dg, out)
 }

@@ -192,10 +192,3 @@ func (d *Device) HandleShaken(now timers.Time, in []HandshakeJob, out *Batch) {
 func (d *Device) superseded(s *jobSlot) bool {
 	return s.device != d.generation || s.peer != nil && s.peer.dead
 }
-
-// learn keeps a static-static secret that a job had to compute (design §4).
-func (s *jobSlot) learn() {
-	if s.ss.State != handshake.Unknown {
-		s.peer.ss = s.ss
-	}
-}

@@ -140,7 +140,8 @@ func (d *Device) stage(p *peer, packet []byte, out *Batch) {
 
 // purge drops all that waits (TIMER-04, QUEUE-07).
 func (d *Device) purge(p *peer, out *Batch) {
-	for _, buf := range p.staged.Take(&d.staged) {
+	waited := p.staged.Take(&d.staged)
+	for _, buf := range waited {
 		if n := len(buf) - Headroom - Tailroom; n > 0 {
 			d.drop(out, DropStagedPurged, p, Endpoint{}, n)
 		}
@@ -149,8 +150,11 @@ func (d *Device) purge(p *peer, out *Batch) {
 
 // flush sends what waits, in order; the caller has seen to a usable current key pair (QUEUE-01).
 func (d *Device) flush(p *peer, out *Batch) {
-	for _, buf := range p.staged.Take(&d.staged) {
-		d.seal(p, Packet{Buf: buf, Off: Headroom, Len: len(buf) - Headroom - Tailroom}, out)
+	waited := p.staged.Take(&d.staged)
+	for _, buf := range waited {
+		if n := len(buf) - Headroom - Tailroom; n > 0 || len(waited) == 1 { // data makes the wish needless (HS-15)
+			d.seal(p, Packet{Buf: buf, Off: Headroom, Len: n}, out)
+		}
 	}
 }
 

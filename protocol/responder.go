@@ -3,7 +3,6 @@ package protocol
 import (
 	"bytes"
 
-	"github.com/purewire/purewire/protocol/internal/cookie"
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
@@ -53,11 +52,6 @@ const sourcePerSecond, sourceBurst = 20, 5
 // admit decides under load about a handshake message whose mac1 is valid: DropNone is "process it" (COOKIE-18),
 // otherwise a cookie reply may have been sent (COOKIE-12).
 func (d *Device) admit(dg *Datagram, out *Batch) DropReason {
-	if d.sources == nil { // once per device, whoever the sender is
-		limiter, answered := cookie.NewSources(sourcePerSecond, sourceBurst),
-			cookie.NewSources(d.limits.CookiesPerSource, d.limits.CookiesPerSource)
-		d.sources, d.answered = &limiter, &answered
-	}
 	if d.checker.CheckMAC2(d.hasher, dg.Bytes(), d.cookieAddress(dg), d.now) {
 		if d.bad == "no-source-limit" ||
 			d.sources.Allow(d.hasher, &d.seed, dg.Endpoint.Remote.Addr(), d.now) {
@@ -107,20 +101,7 @@ func (d *Device) handleInitiation(dg *Datagram, out *Batch) {
 
 // commitOpen makes job 2 of job 1, in the same slot, for the peer whose static key the initiation names.
 func (d *Device) commitOpen(s *jobSlot, out *Batch) (p *peer, kept bool) {
-	reason := s.refused
-	if d.superseded(s) {
-		reason = DropSuperseded
-	}
-	if reason == DropNone {
-		p = d.byKey[s.remote]
-		reason = d.refuseOpen(p, s)
-	}
-	if reason == DropNone {
-		var ok bool
-		if s.drawn, ok = d.drawHandshake(); !ok {
-			reason = DropNoEntropy
-		}
-	}
+	p, reason := d.refuseOpen(s)
 	if reason != DropNone {
 		d.drop(out, reason, p, s.from, wire.InitiationSize)
 		return p, false
@@ -132,16 +113,26 @@ func (d *Device) commitOpen(s *jobSlot, out *Batch) (p *peer, kept bool) {
 	return p, true
 }
 
-func (d *Device) refuseOpen(p *peer, s *jobSlot) DropReason {
+// refuseOpen finds the peer of an initiation and draws what its answer needs, or says why there will be none.
+func (d *Device) refuseOpen(s *jobSlot) (p *peer, r DropReason) {
+	if d.superseded(s) {
+		return nil, DropSuperseded
+	}
+	if s.refused != DropNone {
+		return nil, s.refused
+	}
+	p = d.byKey[s.remote]
 	switch {
 	case p == nil:
-		return DropUnknownPeer // HS-05
+		return nil, DropUnknownPeer // HS-05
 	case p.ss.State == handshake.Never:
-		return DropLowOrder // CRYPTO-12
-	case d.floods(p, s):
-		return DropFlood
+		return p, DropLowOrder // CRYPTO-12
 	}
-	return DropNone
+	var ok bool
+	if s.drawn, ok = d.drawHandshake(); !ok {
+		return p, DropNoEntropy
+	}
+	return p, DropNone
 }
 
 // floods reports whether an initiation of p arrived less than 20 ms after the last accepted one (HS-28). A
@@ -155,7 +146,7 @@ func (d *Device) floods(p *peer, s *jobSlot) bool {
 func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	p := s.peer
 	if !d.superseded(s) {
-		s.learn()
+		p.ss = s.ss
 	}
 	if reason := d.refuseAnswer(p, s); reason != DropNone {
 		delete(d.byIdx, s.drawn.index)

@@ -53,7 +53,7 @@ func (d *Device) handleTransport(dg *Datagram, out *Batch) {
 	if d.bad == "roam-before-auth" {
 		k.peer.endpoint = dg.Endpoint
 	}
-	out.Open = append(out.Open, OpenJob{Datagram: *dg, aead: k.receive, keypair: k, counter: counter})
+	out.Open = append(out.Open, OpenJob{Datagram: *dg, aead: k.receive, keypair: k, counter: counter, length: dg.Len})
 }
 
 // HandleOpened takes the open jobs back from the Worker, in the order in which they came: here a message is
@@ -64,20 +64,12 @@ func (d *Device) HandleOpened(now timers.Time, in []OpenJob, out *Batch) {
 		j := &in[i]
 		p := j.keypair.peer
 		if reason := d.refuseOpened(j); reason != DropNone {
-			d.drop(out, reason, p, j.Endpoint, j.wireLen())
+			d.drop(out, reason, p, j.Endpoint, j.length)
 			continue
 		}
 		d.authentic(p, j, out)
 		d.traceTimers(p, out)
 	}
-}
-
-// wireLen is the length of the message that j was made of.
-func (j *OpenJob) wireLen() int {
-	if j.opened {
-		return j.Len + transportOverhead
-	}
-	return j.Len
 }
 
 func (d *Device) refuseOpened(j *OpenJob) DropReason {
@@ -157,7 +149,7 @@ func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 		p.rx += uint64(transportOverhead + len(data))
 	}
 	if reason != DropNone {
-		d.drop(out, reason, p, j.Endpoint, j.wireLen())
+		d.drop(out, reason, p, j.Endpoint, j.length)
 		return
 	}
 	if ecn, change := wire.DecapECN(j.TOS, wire.InnerTOS(data)); change {

@@ -21,9 +21,6 @@ type PresharedKey [KeySize]byte
 // String gives the key as wg(8) writes it: base64.
 func (k PublicKey) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
 
-// IsZero reports whether the key is all zeros.
-func (k PublicKey) IsZero() bool { return k == PublicKey{} }
-
 // PeerID numbers the peers of one Device 1, 2, 3… in the order in which they were added. An ID is never
 // used again, so that it means the same peer all through a trace. 0 is no peer.
 type PeerID uint32

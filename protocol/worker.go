@@ -26,18 +26,11 @@ func (w *Worker) setNonce(counter uint64) []byte {
 func (w *Worker) Seal(jobs []SealJob) {
 	for i := range jobs {
 		j := &jobs[i]
-		size := j.Size()
-		plain := j.Bytes()
+		plain, size := j.Bytes(), j.Size()
 		if j.Dst == nil {
-			if j.Off < Headroom || cap(j.Buf)-j.Off+Headroom < size {
-				panic("purewire: a packet to be sealed in place without headroom or tailroom")
-			}
-			j.Buf, j.Off = j.Buf[:cap(j.Buf)], j.Off-Headroom
+			j.Off -= Headroom
 		} else {
-			if len(j.Dst) < size {
-				panic("purewire: SealJob.Dst is shorter than SealJob.Size")
-			}
-			copy(j.Dst[Headroom:], plain)
+			copy(j.Dst[Headroom:size], plain)
 			j.Buf, j.Off = j.Dst, 0
 		}
 		msg := j.Buf[j.Off : j.Off+size]
@@ -55,19 +48,13 @@ func (w *Worker) Open(jobs []OpenJob) {
 	for i := range jobs {
 		j := &jobs[i]
 		sealed := j.Bytes()[wire.TransportHeaderSize:]
-		dst, buf, off := sealed[:0], j.Buf, j.Off+wire.TransportHeaderSize
+		opened := Packet{Buf: j.Buf, Off: j.Off + wire.TransportHeaderSize, Len: j.Size()}
 		if j.Dst != nil {
-			if len(j.Dst) < j.Size() {
-				panic("purewire: OpenJob.Dst is shorter than OpenJob.Size")
-			}
-			dst, buf, off = j.Dst[:0], j.Dst, 0
+			opened.Buf, opened.Off = j.Dst, 0
 		}
-		plain, err := j.aead.Open(dst, w.setNonce(j.counter), sealed, nil)
-		if err != nil {
-			continue
+		if _, err := j.aead.Open(opened.Bytes()[:0], w.setNonce(j.counter), sealed, nil); err == nil {
+			j.Packet, j.opened = opened, true
 		}
-		j.opened = true
-		j.Packet = Packet{Buf: buf, Off: off, Len: len(plain)}
 	}
 }
 

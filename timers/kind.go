@@ -1,33 +1,27 @@
 package timers
 
+//go:generate go run golang.org/x/tools/cmd/stringer@v0.36.0 -type=Kind,Action -linecomment -output=enum_string.go
+
 // Kind names one of the five timers of a peer. Its order decides which of two timers of one peer that are due at
 // the same moment fires first.
 type Kind uint8
 
 const (
 	// None is no timer.
-	None Kind = iota
+	None Kind = iota // none
 	// RetransmitHandshake (T1) repeats an unanswered initiation after 5 s and jitter (TIMER-01).
-	RetransmitHandshake
+	RetransmitHandshake // retransmit-handshake
 	// SendKeepalive (T2) sends the passive keepalive, 10 s after data that nothing answered (TIMER-12).
-	SendKeepalive
+	SendKeepalive // send-keepalive
 	// NewHandshake (T3) replaces a session whose peer fell silent, 15 s and jitter after data was sent (TIMER-16).
-	NewHandshake
+	NewHandshake // new-handshake
 	// ZeroKeyMaterial (T4) wipes all keys 540 s after the last session was derived (KEY-13).
-	ZeroKeyMaterial
+	ZeroKeyMaterial // zero-key-material
 	// PersistentKeepalive (T5) fires when nothing authentic passed for the configured interval (TIMER-19).
-	PersistentKeepalive
+	PersistentKeepalive // persistent-keepalive
 	// NumKinds is the length of an array indexed by Kind, None included.
 	NumKinds
 )
-
-var kindNames = [NumKinds + 1]string{
-	"none", "retransmit-handshake", "send-keepalive", "new-handshake", "zero-key-material", "persistent-keepalive",
-	"invalid-timer",
-}
-
-// String returns the name of the timer in lower case with hyphens.
-func (k Kind) String() string { return kindNames[min(k, NumKinds)] }
 
 // Kinds returns the five timers in order, without None: what a test of coverage has to see.
 func Kinds() []Kind {
@@ -39,27 +33,20 @@ type Action uint8
 
 const (
 	// ActNone: the timer was not due.
-	ActNone Action = iota
+	ActNone Action = iota // none
 	// ActRetry: T1 fired. Forget the cached source address (TIMER-24), then want an initiation with retry set.
-	ActRetry
+	ActRetry // retry
 	// ActGiveUp: T1 fired after the last retry. Drop the staged packets (TIMER-04); key pairs stay (TIMER-06).
-	ActGiveUp
+	ActGiveUp // give-up
 	// ActKeepalive: T2 fired. Send staged packets, or one empty message if there are none (TIMER-12).
-	ActKeepalive
+	ActKeepalive // keepalive
 	// ActNewHandshake: T3 fired. Forget the cached source address (TIMER-24), then want an initiation, no retry.
-	ActNewHandshake
+	ActNewHandshake // new-handshake
 	// ActZero: T4 fired. Wipe the handshake state and all three key pairs (KEY-13, KEY-14).
-	ActZero
+	ActZero // zero
 	// ActPersistentKeepalive: T5 fired and runs again. Send staged packets or one empty message; with no usable
 	// session want an initiation, no retry (TIMER-20).
-	ActPersistentKeepalive
+	ActPersistentKeepalive // persistent-keepalive
 	// NumActions is the length of an array indexed by Action.
 	NumActions
 )
-
-var actionNames = [NumActions + 1]string{
-	"none", "retry", "give-up", "keepalive", "new-handshake", "zero", "persistent-keepalive", "invalid-action",
-}
-
-// String returns the name of the action in lower case with hyphens.
-func (a Action) String() string { return actionNames[min(a, NumActions)] }

@@ -1,6 +1,9 @@
 package timers
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Peer is the timer state of one peer, meant to be embedded by value; it must not be copied (see [Queue.AddCopy]).
 // The zero value is down and belongs to no queue.
@@ -157,3 +160,19 @@ func (p *Peer) handshakeComplete() {
 
 // sessionDerived starts T4 anew (KEY-13).
 func (p *Peer) sessionDerived(now Time) { p.arm(ZeroKeyMaterial, now.Add(KeyErasureTime)) }
+
+// AppendState appends a line with all that decides what p will do, times relative to now, and how long ago we last
+// sent a handshake message clamped to the 5 s for which it matters.
+func (p *Peer) AppendState(b []byte, now Time) []byte {
+	b = fmt.Appendf(b, " timers up=%t every=%d attempts=%d lastminute=%t deferred=%t", p.up, p.interval, p.attempts,
+		p.lastMinute, p.deferred)
+	if p.handshakeSent {
+		b = fmt.Appendf(b, " sent=%v", min(now.Sub(p.lastHandshakeSent), RekeyTimeout))
+	}
+	for _, k := range Kinds() {
+		if at, armed := p.Deadline(k); armed {
+			b = fmt.Appendf(b, " %v=%v", k, at.Sub(now))
+		}
+	}
+	return append(b, '\n')
+}

@@ -105,7 +105,7 @@ func TestNames(t *testing.T) {
 	if want := int(NumKinds) + 1 + int(NumActions) + 1; len(seen) != want || seen[""] || seen["act:"] {
 		t.Errorf("names are not distinct and complete: %v", seen)
 	}
-	if Kind(200).String() != "invalid-timer" || Action(200).String() != "invalid-action" {
+	if Kind(200).String() != "Kind(200)" || Action(200).String() != "Action(200)" {
 		t.Error("a value out of range has no name of its own")
 	}
 	for i, k := range Kinds() {

@@ -61,7 +61,7 @@ func decisionPoints(t *testing.T) map[string]bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\bbad [!=]= "([^"]*)"`).FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile(`\b(?:bad [!=]=|case) "([^"]*)"`).FindAllStringSubmatch(string(text), -1) {
 			points[m[1]] = true
 		}
 	}

@@ -23,25 +23,19 @@ const (
 	ResponseMAC1Offset, ResponseMAC2Offset     = ResponseSize - 2*MACSize, ResponseSize - MACSize
 )
 
+//go:generate go run golang.org/x/tools/cmd/stringer@v0.36.0 -type=Type -linecomment -output=enum_string.go
+
 // Type is the kind of a message: its first byte (MSG-01). Zero is no message.
 type Type uint8
 
 // The four messages.
 const (
-	TypeInvalid Type = iota
-	TypeInitiation
-	TypeResponse
-	TypeCookieReply
-	TypeTransport
+	TypeInvalid     Type = iota // invalid
+	TypeInitiation              // initiation
+	TypeResponse                // response
+	TypeCookieReply             // cookie-reply
+	TypeTransport               // transport
 )
-
-// String returns the name that traces use.
-func (t Type) String() string {
-	if t > TypeTransport {
-		t = TypeInvalid
-	}
-	return [...]string{"invalid", "initiation", "response", "cookie-reply", "transport"}[t]
-}
 
 // Problem says why a datagram is no WireGuard message.
 type Problem uint8

@@ -64,7 +64,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestTypeString(t *testing.T) {
-	want := []string{"invalid", "initiation", "response", "cookie-reply", "transport", "invalid"}
+	want := []string{"invalid", "initiation", "response", "cookie-reply", "transport", "Type(5)"}
 	for i, w := range want {
 		if got := Type(i).String(); got != w {
 			t.Errorf("Type(%d) is %q, want %q", i, got, w)

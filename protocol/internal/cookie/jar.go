@@ -2,6 +2,7 @@ package cookie
 
 import (
 	"crypto/cipher"
+	"fmt"
 
 	"golang.org/x/crypto/blake2s"
 
@@ -77,3 +78,9 @@ func (j *Jar) Consume(reply *[64]byte, now timers.Time) Result {
 
 // Wipe forgets the cookie and the outstanding mac1. The jar can go on being used, as if new.
 func (j *Jar) Wipe() { *j = Jar{aead: j.aead, mac1Key: j.mac1Key} }
+
+// AppendState appends what decides the messages to come, times relative to now.
+func (j *Jar) AppendState(b []byte, now timers.Time) []byte {
+	age := min(now.Sub(j.cookieAt), timers.CookieLife)
+	return fmt.Appendf(b, " jar awaiting=%t held=%t age=%v\n", j.awaiting, j.held, age)
+}

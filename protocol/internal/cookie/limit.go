@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/purewire/purewire/protocol/wire"
@@ -66,7 +67,7 @@ const sourceSets, sourceWays = 128, 8
 // one second of the address's last accepted message. When all ways of a set are live a newcomer to it is refused.
 type Sources struct {
 	rate  rate
-	table []source // sourceSets × sourceWays, never resized
+	table []source // sourceSets × sourceWays, made by the first Allow and never resized
 }
 
 // source is the bucket of one address. An entry never used is one that was full since the beginning of time.
@@ -76,19 +77,20 @@ type source struct {
 }
 
 // NewSources returns an empty table whose buckets gain perSecond tokens a second and hold burst, at most perSecond.
-// It is the only call that allocates.
 func NewSources(perSecond, burst int) Sources {
-	s := Sources{rate: newRate(perSecond, min(burst, perSecond)), table: make([]source, sourceSets*sourceWays)}
-	for i := range s.table {
-		s.table[i].full = math.MinInt64
-	}
-	return s
+	return Sources{rate: newRate(perSecond, min(burst, perSecond))}
 }
+
+// Clone gives a copy that shares nothing with s.
+func (s Sources) Clone() Sources { return Sources{s.rate, slices.Clone(s.table)} }
 
 // Allow takes a token of src, or reports that there is none; the message is then dropped in silence (DOS-04). "IPv6
 // sources share a bucket per /64", IPv4 ones have their own (DOS-03). The seed is 32 random bytes, the same in every
-// call.
+// call. The first call of all makes the table, whoever src is; no other allocates.
 func (s *Sources) Allow(h *Hasher, seed *[32]byte, src netip.Addr, now timers.Time) bool {
+	if s.table == nil {
+		s.table = slices.Repeat([]source{{full: math.MinInt64}}, sourceSets*sourceWays)
+	}
 	set, tag := place(h, seed, src)
 	ways := s.table[set*sourceWays : (set+1)*sourceWays]
 	entry := -1

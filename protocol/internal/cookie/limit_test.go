@@ -223,7 +223,7 @@ func TestSourcesModel_DOS03(t *testing.T) {
 // after a second of quiet nothing is left of it, without a call that would collect anything.
 func TestSourcesAreBounded_DOS09(t *testing.T) {
 	h, seed, s := NewHasher(), [32]byte{1}, NewSources(20, 20)
-	capacity, addrs := len(s.table), manyAddrs(100_000)
+	capacity, addrs := sourceSets*sourceWays, manyAddrs(100_000)
 	inside := map[int]bool{}
 	for i, src := range addrs {
 		for range 20 {

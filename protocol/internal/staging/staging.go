@@ -2,6 +2,8 @@
 // per peer and in bytes per device.
 package staging
 
+import "slices"
+
 // Budget is the memory that all queues of one device share.
 type Budget struct {
 	Limit int // bytes
@@ -20,7 +22,8 @@ func (q *Queue) Len() int { return len(q.packets) }
 func (q *Queue) Push(b *Budget, most int, p []byte, head, tail int) (lost int) {
 	size := head + len(p) + tail
 	for len(q.packets) > 0 && (len(q.packets) >= most || b.used+size > b.Limit) {
-		q.drop(b)
+		b.used -= len(q.packets[0])
+		q.packets = slices.Delete(q.packets, 0, 1)
 		lost++
 	}
 	if most < 1 || b.used+size > b.Limit {
@@ -33,10 +36,12 @@ func (q *Queue) Push(b *Budget, most int, p []byte, head, tail int) (lost int) {
 	return lost
 }
 
-func (q *Queue) drop(b *Budget) {
-	b.used -= len(q.packets[0])
-	q.packets[0] = nil
-	q.packets = q.packets[1:]
+// Clone gives a copy of the queue that shares no packet with it, for a copy of the budget.
+func (q *Queue) Clone() (c Queue) {
+	for _, p := range q.packets {
+		c.packets = append(c.packets, slices.Clone(p))
+	}
+	return c
 }
 
 // Take hands over every buffer, oldest first; the queue forgets them.

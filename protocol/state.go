@@ -1,0 +1,99 @@
+package protocol
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/purewire/purewire/protocol/internal/cookie"
+	"github.com/purewire/purewire/routing"
+	"github.com/purewire/purewire/timers"
+)
+
+// Clone gives a copy that shares nothing with d and draws from entropy, for tools that try what would happen. It
+// costs time and memory in proportion to the peers. It panics while handshake jobs are out, which belong to d.
+func (d *Device) Clone(entropy io.Reader) *Device {
+	if len(d.free) < len(d.slots) {
+		panic("purewire: Clone while handshake jobs are out")
+	}
+	c := *d
+	c.entropy, c.hasher, c.sources, c.answered = entropy, cookie.NewHasher(), d.sources.Clone(), d.answered.Clone()
+	c.byKey, c.byIdx, c.waiting = map[PublicKey]*peer{}, map[uint32]indexEntry{}, nil
+	c.routes, c.queue = &routing.Table[*peer]{}, timers.Queue{}
+	c.makeSlots()
+	c.peers = slices.Clone(d.peers)
+	for i, e := range d.peers {
+		if e.peer != nil {
+			c.peers[i].peer = c.adopt(e.peer)
+		}
+	}
+	return &c
+}
+
+// adopt copies a peer of another device into d.
+func (d *Device) adopt(of *peer) *peer {
+	p := *of
+	p.timers, p.allowed, p.staged, p.shown = timers.Peer{}, routing.List{}, of.staged.Clone(), nil
+	d.queue.AddCopy(&p.timers, &of.timers)
+	d.byKey[p.public] = &p
+	for prefix := range of.allowed.All() {
+		d.routes.Insert(prefix, &p)
+	}
+	for s, k := range of.keys {
+		if k != nil {
+			own := *k
+			own.peer, p.keys[s] = &p, &own
+			d.byIdx[own.local] = indexEntry{&p, &own}
+		}
+	}
+	if of.pending != nil {
+		own := *of.pending
+		p.pending = &own
+		d.byIdx[own.index] = indexEntry{peer: &p}
+	}
+	if of.jar != nil {
+		own := *of.jar
+		p.jar = &own
+	}
+	return &p
+}
+
+// AppendState appends a canonical text of all that decides what the device will do: two devices with equal states
+// do the same under the same inputs from then on. Indices are named by first use and stand for their sessions'
+// keys; times are relative to now, those in the past clamped to 540 s. Drops and byte counters are no part of it.
+func (d *Device) AppendState(b []byte) []byte {
+	names := map[uint32]int{}
+	name := func(index uint32) int {
+		if names[index] == 0 {
+			names[index] = len(names) + 1
+		}
+		return names[index]
+	}
+	ago := func(t timers.Time) time.Duration { return min(d.now.Sub(t), timers.KeyErasureTime) }
+	wall := d.wallClock()
+	b = fmt.Appendf(b, "up=%t mtu=%d key=%v load=%t\n", d.up, d.mtu, d.public, d.UnderLoad(d.now))
+	for p := range d.all() {
+		b = fmt.Appendf(b, "peer %d %v psk=%x at=%v\n", p.id, p.public, p.psk, p.endpoint)
+		for prefix := range p.allowed.All() {
+			b = fmt.Appendf(b, " allowed %v\n", prefix)
+		}
+		b = p.timers.AppendState(b, d.now)
+		b = fmt.Appendf(b, " stamps got=%x sent=%v/%t flood=%v/%t\n", p.greatest, wall.Sub(time.Unix(0, p.lastStamp)),
+			p.stamped, min(ago(p.lastAccepted), timers.InitiationFloodInterval), p.accepted)
+		for _, k := range p.keys {
+			if k != nil {
+				b = fmt.Appendf(b, " %v #%d #%d age=%v initiator=%t expired=%t sent=%d window=%x\n", k.slot, name(k.local),
+					name(k.remote), ago(k.session.Born), k.session.Initiator, k.expired, k.counter, k.window)
+			}
+		}
+		if p.pending != nil {
+			b = fmt.Appendf(b, " pending #%d\n", name(p.pending.index))
+		}
+		if p.jar != nil {
+			b = p.jar.AppendState(b, d.now)
+		}
+		b = fmt.Appendf(b, " ss=%d staged=%x\n", p.ss.State, p.staged)
+	}
+	return b
+}
