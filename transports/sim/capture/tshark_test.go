@@ -35,7 +35,8 @@ func shark(t *testing.T, file string, args ...string) []string {
 // filter gives number and comment of the frames that a display filter lists.
 func filter(t *testing.T, file, expression string) []string {
 	t.Helper()
-	return shark(t, file, "-Y", expression, "-T", "fields", "-e", "frame.number", "-e", "frame.comment")
+	return shark(t, file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", expression,
+		"-T", "fields", "-e", "frame.number", "-e", "frame.comment")
 }
 
 func save(t *testing.T, b []byte) string {
@@ -63,7 +64,7 @@ var some = []string{
 var none = []string{
 	"_ws.malformed", "wg.type==1 && !wg.timestamp.value", "wg.type==2 && !(wg.handshake_ok==1)",
 	"wg.type==4 && !wg.keepalive && !icmp && !udp.payload && !ip.version",
-	`ip.checksum.status == "Bad" || udp.checksum.status == "Bad"`,
+	`ip.checksum.status == "Bad" || udp.checksum.status == "Bad" || !(udp.checksum.status == "Good")`,
 	// The outer headers have ip.version and udp.payload already; whether the inside was read shows in the protocols.
 	`wg.type==4 && !wg.keepalive && !(frame.protocols contains "wg:ip") && !(` + saysNotDecrypted + `)`,
 	saysNotDecrypted + ` && frame.protocols contains "wg:ip"`,

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/purewire/purewire/timers"
 	"github.com/purewire/purewire/transports/sim"
 )
 
@@ -131,6 +132,41 @@ func TestWrap(t *testing.T) {
 	} {
 		if got := wrap(c.text, 10); strings.Join(got, "|") != strings.Join(c.want, "|") {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// A silence begins with the first packet that gets no further, not with the last that did.
+func TestSilences(t *testing.T) {
+	for _, c := range []struct {
+		length time.Duration
+		want   bool
+	}{{remarkable - 1, false}, {remarkable, true}} {
+		s := newSilences()
+		at := timers.Time(0)
+		packet := func(kind sim.Kind, from, to string) (silence, bool) {
+			r := &sim.Record{At: at, Kind: kind, Host: from, Peer: to}
+			if kind == sim.KindInnerSent {
+				s.sent(r)
+				return silence{}, false
+			}
+			return s.delivered(r)
+		}
+		packet(sim.KindInnerSent, "a", "b")
+		packet(sim.KindInnerDelivered, "b", "a")
+		at = at.Add(time.Hour) // in which nothing was to be said
+		packet(sim.KindInnerSent, "a", "b")
+		at = at.Add(c.length / 2)
+		packet(sim.KindInnerSent, "a", "b")
+		packet(sim.KindInnerSent, "b", "a")
+		packet(sim.KindInnerDelivered, "a", "b") // the other direction does not count
+		at = at.Add(c.length - c.length/2)
+		over, told := packet(sim.KindInnerDelivered, "b", "a")
+		if told != c.want || over.length != c.length || over.sent != 2 {
+			t.Errorf("after %s: %+v, told %v", c.length, over, told)
+		}
+		if _, told := packet(sim.KindInnerDelivered, "b", "a"); told {
+			t.Error("one silence was told twice")
 		}
 	}
 }
