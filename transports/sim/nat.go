@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/purewire/purewire/timers"
 )
@@ -13,6 +14,7 @@ type nat struct {
 	byInside map[natKey]*mapping // looked up only; keeps expired mappings for the port they had
 	byPort   map[uint16]*mapping // of live mappings and of some that have expired
 	last     uint16              // of PortSequential
+	sweep    timers.Time         // when to look for expired mappings again
 }
 
 // natKey is what a mapping depends on: the inside, and of the outside as much as the NAT's kind looks at.
@@ -118,18 +120,22 @@ func (n *nat) free(now timers.Time, port uint16) bool {
 }
 
 // full reports whether no port is left, in which case nothing that needs a new mapping gets out. It first forgets
-// expired mappings.
+// expired mappings, but not more often than once a second, because it has to look at all ports. One port is kept free
+// so that a successor need not get its predecessor's.
 func (n *nat) full(now timers.Time, inside, outside netip.AddrPort) bool {
-	const room = 1<<16 - firstNATPort
-	if m := n.byInside[n.key(inside, outside)]; len(n.byPort) < room || m != nil && !n.expired(now, m) {
+	const most = 1<<16 - firstNATPort - 2
+	if m := n.byInside[n.key(inside, outside)]; len(n.byPort) < most || m != nil && !n.expired(now, m) {
 		return false
 	}
-	for p := firstNATPort; p < 1<<16; p++ {
-		if m := n.byPort[uint16(p)]; m != nil && n.expired(now, m) {
-			delete(n.byPort, uint16(p))
+	if now >= n.sweep {
+		n.sweep = now.Add(time.Second)
+		for p := firstNATPort; p < 1<<16; p++ {
+			if m := n.byPort[uint16(p)]; m != nil && n.expired(now, m) {
+				delete(n.byPort, uint16(p))
+			}
 		}
 	}
-	return len(n.byPort) >= room-1 // one is kept: a successor must not get its predecessor's
+	return len(n.byPort) >= most
 }
 
 // inbound translates the destination of a datagram from the outside. why is one word if it does not come in.
