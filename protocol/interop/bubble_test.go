@@ -81,7 +81,7 @@ func arrived(t *testing.T, box *mailbox, what string, p []byte) {
 }
 
 // TestBubbleIdleHours: with a packet a minute or less every session is found too old or dead, by either side; every
-// packet arrives all the same, staged behind its handshake (TIMER-11, TIMER-21, KEY-10, KEY-13, QUEUE-01).
+// packet arrives all the same, staged behind its handshake (TIMER-11, KEY-10, KEY-13, QUEUE-01).
 func TestBubbleIdleHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubblePair(t, setup{keys: newKeys(91)}, 30*time.Millisecond)
@@ -152,7 +152,7 @@ func cross(t *testing.T, keys keys, delay, bound time.Duration) {
 }
 
 // TestBubbleSilence: one side starts anew without a word. The other notices the silence 15 s and jitter after its
-// next packet and shakes hands again (TIMER-16, TAI-02, TAI-06).
+// next packet and shakes hands again (TIMER-16, TAI-06).
 func TestBubbleSilence(t *testing.T) {
 	for _, restartUs := range []bool{true, false} {
 		t.Run(fmt.Sprint("we restart: ", restartUs), func(t *testing.T) {
@@ -236,8 +236,7 @@ func TestBubblePassiveKeepalive(t *testing.T) {
 }
 
 // TestBubbleLoss: one datagram in ten is lost, handshake messages too. Neither direction stays broken for longer than
-// the retransmissions take, nothing arrives twice or out of order, and what arrives is what was sent (TIMER-01, HS-20,
-// REPLAY-01).
+// the retransmissions take, nothing arrives twice or out of order, and what arrives is what was sent (TIMER-01, HS-20).
 func TestBubbleLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubblePair(t, setup{keys: newKeys(121)}, 15*time.Millisecond)

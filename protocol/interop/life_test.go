@@ -107,8 +107,8 @@ func TestUDPTheirKeyChange(t *testing.T) {
 			return p.us.drops(protocol.DropUnknownPeer) >= unknown
 		})
 		p.us.inner.empty(t, "from an unknown key")
-		remove := protocol.Change{Op: protocol.OpRemovePeer, Peer: old}
-		p.us.configure(t, remove, ourPeer(public(p.keys.their), p.ourPSK, p.toThem(t)))
+		p.us.configure(t, ourPeer(public(p.keys.their), p.ourPSK, p.toThem(t)),
+			protocol.Change{Op: protocol.OpRemovePeer, Peer: old})
 		p.advance(0) // their greatest timestamp is of us, whichever key they have (TAI-07)
 		p.weSay(t)   // they wait for 5 s; we need not
 		p.us.inner.wants(t, "the packet that waited on their side", msg)
@@ -117,8 +117,8 @@ func TestUDPTheirKeyChange(t *testing.T) {
 }
 
 // TestUDPTheirRestart: wireguard-go is closed and another one with its key and port takes its place, knowing nothing.
-// If it speaks first its newer timestamp is all it needs (TAI-02). If we do, our packets go nowhere until we notice
-// the silence (TIMER-16).
+// If it speaks first its newer timestamp is all it needs. If we do, our packets go nowhere until we notice the
+// silence (TIMER-16).
 func TestUDPTheirRestart(t *testing.T) {
 	t.Run("they speak first", func(t *testing.T) {
 		p := newPair(t, setup{keys: newKeys(80), weKnow: true, theyKnow: true})
@@ -159,7 +159,7 @@ func (p *pair) restartThem(t *testing.T) {
 
 // TestUDPOurRestart: our Device goes without a word and another one with its key takes its place, on another port.
 // If we speak first our newer timestamp is all that wireguard-go needs; if it does it has to learn the port, so it
-// waits for our packet (TAI-06, LIFE-10). That it notices our silence is in TestBubbleSilence.
+// waits for our packet (TAI-06). That it notices our silence is in TestBubbleSilence.
 func TestUDPOurRestart(t *testing.T) {
 	for _, tc := range []struct {
 		name    string

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
@@ -18,7 +19,7 @@ func (p *pair) rebind(t *testing.T) (from, to netip.AddrPort) {
 }
 
 // TestUDPRoaming: each side moves to a new port, once and both at once; the first authentic message from there is
-// all that the other needs (ROAM-01, ROAM-02, LIFE-08). No new handshake is needed.
+// all that the other needs (ROAM-01). No new handshake is needed.
 func TestUDPRoaming(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -65,5 +66,39 @@ func (p *pair) theyRoam(t *testing.T) {
 		t.Errorf("%d roams, the last from %v to %v; want %d, to port %d", n, e.Previous.Remote, e.Endpoint.Remote,
 			roamed+1, p.them.port(t))
 	}
+	p.talk(t, true)
+}
+
+// TestUDPRoamingNeedsAuthentication: what wireguard-go sent, again or damaged, from another port moves nothing
+// (ROAM-02, REPLAY-01, REPLAY-08).
+func TestUDPRoamingNeedsAuthentication(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, setup{keys: newKeys(41), weKnow: true, theyKnow: true})
+	var captured [][]byte
+	p.us.call(func() {
+		p.us.tap = func(out bool, msg []byte) {
+			if !out && msg[0] == 4 {
+				captured = append(captured, bytes.Clone(msg))
+			}
+		}
+	})
+	p.talk(t, true)
+	stranger := newUDPWire(t)
+	t.Cleanup(stranger.close)
+	before := p.us.stats(t)
+	var msg []byte
+	p.us.call(func() { msg = captured[len(captured)-1] })
+	damaged := bytes.Clone(msg)
+	damaged[8] += 100 // a counter that was not seen yet, so that the tag has to tell
+	for reason, m := range map[protocol.DropReason][]byte{protocol.DropReplayed: msg, protocol.DropTag: damaged} {
+		if err := stranger.send(p.us.wire.addr(), m); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the drop", func() bool { return p.us.drops(reason) == 1 })
+	}
+	if after := p.us.stats(t); after != before {
+		t.Errorf("the peer changed\nfrom %+v\nto   %+v", before, after)
+	}
+	p.us.inner.empty(t, "a replayed or damaged message")
 	p.talk(t, true)
 }

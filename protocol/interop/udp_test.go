@@ -10,7 +10,7 @@ import (
 
 // TestUDPRoles: either side initiates, with and without a psk, and learns the other's address from its first
 // message if it was not told (HS-01, HS-03, HS-14, HS-15, HS-18, ROAM-01, CRYPTO-14, QUEUE-01). Both families go
-// through the session (INNER-01, PAD-06). The statistics of both sides agree (STAT-01, STAT-02).
+// through the session (PAD-06). The statistics of both sides agree (STAT-01, STAT-02).
 func TestUDPRoles(t *testing.T) {
 	psk := protocol.PresharedKey{1, 2, 3}
 	for i, tc := range []struct {
@@ -119,7 +119,7 @@ func (p *pair) noSession(t *testing.T) {
 }
 
 // TestUDPTenThousandPackets: 10,000 packets each way at once, of every length up to the MTU, arrive in order and
-// with their contents (MSG-10, MSG-14, MSG-15, CRYPTO-06, CRYPTO-08, PAD-01, PAD-02, PAD-06, REPLAY-03).
+// with their contents (MSG-10, MSG-14, MSG-15, CRYPTO-06, CRYPTO-08, PAD-06).
 func TestUDPTenThousandPackets(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
