@@ -50,6 +50,8 @@ type Limits struct {
 	CookiesPerSource    int // and per source address (IPv6: /64): 20
 }
 
+// withDefaults fills in the zero fields. The defaults are meant for a gateway; a simulated host takes fewer job
+// slots, which are what an idle Device weighs most.
 func (l Limits) withDefaults() Limits {
 	l.Peers = cmp.Or(l.Peers, 1<<20)
 	l.StagedPackets = cmp.Or(l.StagedPackets, 128)
@@ -83,8 +85,9 @@ type Change struct {
 	Identity Identity
 	MTU      int
 
-	Peer                PublicKey
-	PresharedKey        *PresharedKey
+	Peer         PublicKey
+	PresharedKey *PresharedKey
+	// Endpoint is only where we begin: the next authentic message from elsewhere moves it (ROAM-07).
 	Endpoint            *netip.AddrPort // the zero AddrPort forgets the endpoint
 	PersistentKeepalive *uint16         // seconds, 0 is off (TIMER-19)
 	ReplaceAllowedIPs   bool            // empty the list before AllowedIPs are added

@@ -10,6 +10,7 @@ import (
 	"github.com/purewire/purewire/timers"
 )
 
+// invalid makes an error that names the field, for the caller adds which change it was.
 func invalid(field string, value any) error {
 	return fmt.Errorf("%w: %s %v", ErrInvalid, field, value)
 }
@@ -45,6 +46,7 @@ type validation struct {
 	count   int
 }
 
+// has reports whether there would be such a peer by now. What the changes did comes before what the device has.
 func (v *validation) has(k PublicKey) bool {
 	if is, ok := v.peers[k]; ok {
 		return is
@@ -61,6 +63,7 @@ func (v *validation) remove(k PublicKey) {
 	}
 }
 
+// check decides about one change and notes what it would do to those behind it, so that applying cannot fail.
 func (v *validation) check(c *Change) error {
 	switch c.Op {
 	case OpIdentity:
@@ -90,10 +93,12 @@ func (v *validation) check(c *Change) error {
 	return invalid("Op", c.Op)
 }
 
+// checkPeer is check for the operations that write a peer. A port of 0 is refused because nothing can be sent
+// there; prefixes are refused only if they are none, host bits being masked (ROUTE-07).
 func (v *validation) checkPeer(c *Change) error {
 	has := v.has(c.Peer)
 	switch {
-	case v.own && c.Peer == v.public:
+	case v.own && c.Peer == v.public: // ignored when it is applied (UAPI-33)
 	case c.Op == OpAddPeer && has && !c.Lenient:
 		return fmt.Errorf("%w: %v", ErrPeerExists, c.Peer)
 	case c.Op == OpUpdatePeer && !has && !c.Lenient:
@@ -118,6 +123,7 @@ func (v *validation) checkPeer(c *Change) error {
 	return nil
 }
 
+// apply does one change that was checked. Nothing in it can fail, so a list of changes is applied whole.
 func (d *Device) apply(c *Change, out *Batch) {
 	p := d.byKey[c.Peer]
 	switch c.Op {
@@ -168,6 +174,7 @@ func (d *Device) remove(p *peer, out *Batch) {
 	d.routes.RemoveAll(p)
 	delete(d.byKey, p.public)
 	d.waiting = slices.DeleteFunc(d.waiting, func(q *peer) bool { return q == p })
+	// Jobs that are out hold p: they find it dead when they come back (design §4). Its ID is not used again.
 	p.dead, p.psk = true, PresharedKey{}
 	i, _ := slices.BinarySearchFunc(d.peers, p.id, byID)
 	d.peers[i].peer = nil
@@ -190,6 +197,7 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 		return
 	}
 	if c.PresharedKey != nil {
+		// "Changing the psk affects only handshakes started afterwards; existing sessions continue" (CRYPTO-16).
 		p.psk = *c.PresharedKey
 		if d.bad == "psk-change-drops-session" {
 			d.zero(p, out)
@@ -210,6 +218,8 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 	if c.PersistentKeepalive != nil {
 		p.timers.SetPersistentKeepalive(d.now, *c.PersistentKeepalive)
 	}
+	// In this order a prefix can be taken away and given again in one change, and the last word counts. Routing
+	// takes effect with the next packet, on running sessions too (ROUTE-08).
 	if c.ReplaceAllowedIPs {
 		d.routes.RemoveAll(p)
 	}
@@ -222,9 +232,11 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 	if p.staged.Len() > 0 {
 		d.keepalive(p, CausePacket, out) // what waited may have somewhere to go now (UAPI-34)
 	}
-	d.traceTimers(p, out)
+	d.traceTimers(p, timers.None, out)
 }
 
+// setIdentity also re-keys the check of mac1, so that from here on "messages keyed to the old public key fail"
+// (COOKIE-21), and forgets the cookie secret. Without a key nothing passes mac1, but it is not asked (HS-23).
 func (d *Device) setIdentity(id Identity) {
 	d.identity, d.public = id, PublicKey{}
 	if id != nil {
@@ -256,7 +268,7 @@ func (d *Device) changeIdentity(id Identity, out *Batch) {
 				k.expired = true
 			}
 		}
-		d.traceTimers(p, out)
+		d.traceTimers(p, timers.None, out)
 	}
 }
 
@@ -270,7 +282,7 @@ func (d *Device) Up(now timers.Time, out *Batch) {
 	d.up = true
 	for p := range d.all() {
 		p.timers.Up(d.now)
-		d.traceTimers(p, out)
+		d.traceTimers(p, timers.None, out)
 	}
 }
 

@@ -101,6 +101,8 @@ func New(c Config) (*Device, error) {
 	return d, nil
 }
 
+// makeSlots allocates the pool of handshake jobs, once: no datagram ever makes it grow (DOS-06). The first slot is
+// the first to be taken, so that runs can be compared.
 func (d *Device) makeSlots() {
 	d.slots = make([]jobSlot, max(0, d.limits.Jobs))
 	d.free = make([]*jobSlot, len(d.slots))
@@ -145,7 +147,7 @@ type drawn struct {
 // drawHandshake draws all that a handshake needs. The index is uniform among those not in use (KEY-01..03);
 // jitter is uniform over 0 to 333 ms in nanoseconds (TIMER-02).
 func (d *Device) drawHandshake() (h drawn, ok bool) {
-	defer clear(d.draw[:])
+	defer clear(d.draw[:]) // SEC-03: the ephemeral key was in it
 	if !d.read(d.draw[:]) {
 		return h, false
 	}
@@ -169,6 +171,7 @@ func (d *Device) drawHandshake() (h drawn, ok bool) {
 	return h, true
 }
 
+// indexTaken looks over pending handshakes and live key pairs of all peers (KEY-01).
 func (d *Device) indexTaken(i uint32) bool {
 	_, taken := d.byIdx[i]
 	return taken
@@ -215,6 +218,7 @@ func (d *Device) Peer(k PublicKey) (PeerID, bool) {
 	return p.id, true
 }
 
+// peer finds a peer by ID, in O(log n): only timers and the control plane need it, packets carry the pointer.
 func (d *Device) peer(id PeerID) *peer {
 	i, ok := slices.BinarySearchFunc(d.peers, id, byID)
 	if !ok {
@@ -256,6 +260,8 @@ func (d *Device) Peers() iter.Seq[PeerStats] {
 	}
 }
 
+// stats leaves LastHandshake zero until a handshake completed (STAT-07); it stays when the session expires
+// (STAT-08).
 func (d *Device) stats(p *peer) PeerStats {
 	s := PeerStats{
 		ID: p.id, PublicKey: p.public, PresharedKey: p.psk, Endpoint: p.endpoint,
@@ -277,6 +283,8 @@ func (d *Device) AllowedIPs(id PeerID) iter.Seq[netip.Prefix] {
 	return p.allowed.All()
 }
 
+// init hands package defect the two doors that tests use. They cannot be methods: an exported one would be open to
+// everybody.
 func init() {
 	defect.Install = func(device any, name string) { device.(*Device).bad = name }
 	defect.SetSendCounter = func(device any, id uint32, counter uint64) bool {

@@ -44,6 +44,7 @@ func NewIdentity(private PrivateKey) PrivateKeyHolder {
 func (m *memoryIdentity) PublicKey() PublicKey   { return m.public }
 func (m *memoryIdentity) PrivateKey() PrivateKey { return m.private }
 
+// DH costs one ladder: the point is parsed anew, the private key is not (design §11.6).
 func (m *memoryIdentity) DH(point [KeySize]byte) (secret [KeySize]byte, err error) {
 	remote, err := ecdh.X25519().NewPublicKey(point[:])
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
+	"github.com/purewire/purewire/timers"
 )
 
 // waitsForSlot stands for the job that an initiation of ours has not got yet.
@@ -48,7 +49,7 @@ func (d *Device) serveWaiting(out *Batch) {
 		if p.creating == waitsForSlot {
 			p.creating = 0
 			d.initiate(p, p.cause, p.retry, out) // looks again: identity or endpoint may have gone meanwhile
-			d.traceTimers(p, out)
+			d.traceTimers(p, timers.None, out)
 		}
 	}
 }
@@ -106,6 +107,8 @@ func (d *Device) commitCreate(s *jobSlot, job uint64, out *Batch) {
 // sendInitiation makes the initiation of s the one that waits for its response; an older one is dropped (HS-11).
 func (d *Device) sendInitiation(p *peer, s *jobSlot, out *Batch) {
 	d.dropPending(p)
+	// "Each retransmitted initiation has a new ephemeral, a new sender index and a newer timestamp" (HS-20), so
+	// nothing of the old one is of use.
 	p.pending = &pending{state: s.state, ephemeral: s.ephemeral, index: s.drawn.index, drawn: s.drawn}
 	p.pending.drawn.seed = [32]byte{}
 	p.handshakes++
@@ -159,6 +162,8 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 		d.drop(out, DropSuperseded, p, s.from, wire.ResponseSize)
 		return
 	}
+	// consuming counts the jobs of this peer since it last went down or the identity changed, as do those that
+	// get here: superseded ones were taken out of the count then.
 	p.consuming--
 	reason := s.refused
 	if s.handshakes != p.handshakes || p.pending == nil {
@@ -177,6 +182,7 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 	remote := wire.AsResponse(s.message[:wire.ResponseSize]).Sender()
 	d.dropPending(p)
 	p.handshakes++
+	// E4 in its order: endpoint, keys, session_derived and handshake_complete, then what waits.
 	d.heard(p, s.from, out)
 	d.emit(out, Event{Kind: EventResponseAccepted, Peer: p.id, Endpoint: s.from, Local: s.drawn.index, Remote: remote})
 	d.beginInitiator(p, d.derive(p, &s.keys, &s.drawn, remote, true), out)

@@ -63,6 +63,7 @@ func (d *Device) takeSlot(kind jobKind, p *peer) *jobSlot {
 	}
 	s := d.free[len(d.free)-1]
 	d.free = d.free[:len(d.free)-1]
+	// The identity is an interface and may be slow: it is called by the worker, never under the device (design §4).
 	s.kind, s.device, s.identity, s.public = kind, d.generation, d.identity, d.public
 	if p != nil {
 		d.bind(s, p)
@@ -182,7 +183,7 @@ func (d *Device) HandleShaken(now timers.Time, in []HandshakeJob, out *Batch) {
 			d.release(s)
 		}
 		if p != nil {
-			d.traceTimers(p, out)
+			d.traceTimers(p, timers.None, out)
 		}
 		d.serveWaiting(out)
 	}

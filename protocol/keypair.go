@@ -64,9 +64,14 @@ func (d *Device) put(p *peer, k *keypair, to Slot, out *Batch) {
 		p.keys[k.slot] = nil
 		p.keys[to] = k
 		d.moved(k, to, out)
+		if to == SlotPrevious && d.bad == "drop-previous-key" {
+			d.put(p, nil, to, out)
+		}
 	}
 }
 
+// moved notes where k is now and reports the move. SlotNone is how a job that comes back learns that its key
+// pair is gone.
 func (d *Device) moved(k *keypair, to Slot, out *Batch) {
 	if d.tracing(EventKeySlot) {
 		d.emit(out, Event{Kind: EventKeySlot, Peer: k.peer.id, From: k.slot, To: to, Local: k.local, Remote: k.remote})
@@ -94,18 +99,10 @@ func (d *Device) beginInitiator(p *peer, k *keypair, out *Batch) {
 		d.put(p, p.keys[SlotCurrent], SlotPrevious, out)
 	}
 	d.put(p, k, SlotCurrent, out)
-	d.rotated(p, out)
 }
 
 // promote makes next current, on the first authentic message under it (HS-17).
 func (d *Device) promote(p *peer, out *Batch) {
 	d.put(p, p.keys[SlotCurrent], SlotPrevious, out)
 	d.put(p, p.keys[SlotNext], SlotCurrent, out)
-	d.rotated(p, out)
-}
-
-func (d *Device) rotated(p *peer, out *Batch) {
-	if d.bad == "drop-previous-key" {
-		d.put(p, nil, SlotPrevious, out)
-	}
 }

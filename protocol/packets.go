@@ -37,10 +37,12 @@ func (d *Device) HandlePackets(now timers.Time, in []Packet, out *Batch) {
 			d.stage(p, pkt.Bytes(), out)
 			d.initiate(p, CausePacket, false, out)
 		}
-		d.traceTimers(p, out)
+		d.traceTimers(p, timers.None, out)
 	}
 }
 
+// reject refuses a packet whose sender should be told: "dropped, and the sender gets ICMPv4 type 3 code 1 /
+// ICMPv6 type 1 code 3" (ROUTE-05, ROUTE-06). Making that message is the tunnel's side of it.
 func (d *Device) reject(out *Batch, reason DropReason, p *peer, pkt *Packet) {
 	d.drop(out, reason, p, Endpoint{}, pkt.Len)
 	r := Reject{Packet: *pkt, Reason: reason}
@@ -53,6 +55,7 @@ func (d *Device) reject(out *Batch, reason DropReason, p *peer, pkt *Packet) {
 // seal makes the job that encrypts pkt, empty for a keepalive, on p's current key pair, whose counter is
 // assigned here (design §3 rule 4). It is E6 and E7: a job made counts as a message sent.
 func (d *Device) seal(p *peer, pkt Packet, out *Batch) {
+	// Who waits behind a rotation keeps the key that the job was given (KEY-08): nothing is looked up again later.
 	k := p.current()
 	job := SealJob{Datagram: Datagram{Packet: pkt, Endpoint: p.endpoint}, Peer: p.id, aead: k.send, counter: k.counter,
 		remote: k.remote, padded: d.pad(pkt.Len)}
@@ -106,6 +109,7 @@ func (d *Device) pad(n int) int {
 	if d.mtu == 0 || d.bad == "pad-beyond-mtu" {
 		return aligned
 	}
+	// The kernel's arithmetic: only the part behind the last whole MTU is padded, and never over its edge.
 	last := n
 	if n > d.mtu {
 		last = n % d.mtu

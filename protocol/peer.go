@@ -63,6 +63,7 @@ func (p *peer) AllowedIPs() *routing.List { return &p.allowed }
 // heard takes the endpoint of an authenticated message (ROAM-01): it may move to any address, family included
 // (ROAM-06), and the local address becomes the source of what we send (ROAM-08).
 func (d *Device) heard(p *peer, from Endpoint, out *Batch) {
+	// Compared before anything is written: on a quiet path every packet ends here.
 	if p.endpoint == from || d.bad == "no-roam" && p.endpoint.IsValid() {
 		return
 	}
@@ -166,7 +167,7 @@ func (d *Device) wipe(p *peer, out *Batch) {
 	d.zero(p, out)
 	p.creating, p.consuming = 0, 0
 	p.handshakes++
-	d.traceTimers(p, out)
+	d.traceTimers(p, timers.None, out)
 }
 
 // zero wipes handshake and key pairs (KEY-13, KEY-14).

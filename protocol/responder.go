@@ -23,7 +23,11 @@ func (d *Device) handleHandshake(t wire.Type, dg *Datagram, out *Batch) {
 		}
 		return
 	}
-	if d.loaded(out) {
+	loaded := d.loaded(out)
+	if t == wire.TypeInitiation {
+		d.load.Initiation(d.now) // also one that load refuses, or load would end while the flood goes on
+	}
+	if loaded {
 		if reason := d.admit(dg, out); reason != DropNone {
 			d.drop(out, reason, nil, dg.Endpoint, dg.Len)
 			return
@@ -88,7 +92,6 @@ func (d *Device) answerCookie(dg *Datagram, out *Batch) DropReason {
 
 // handleInitiation makes job 1 of the responder: nobody knows yet whose it is.
 func (d *Device) handleInitiation(dg *Datagram, out *Batch) {
-	d.load.JobMade(d.now)
 	s := d.takeSlot(jobOpen, nil)
 	if s == nil {
 		d.drop(out, DropBusy, nil, dg.Endpoint, dg.Len) // the newest goes (DOS-07)
@@ -153,6 +156,7 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 		d.drop(out, reason, p, s.from, wire.InitiationSize)
 		return
 	}
+	// From here on the peer's state changes: "Nothing of it changes before all of these passed" (HS-04).
 	p.greatest, p.lastAccepted, p.accepted = s.stamp, s.arrival, true
 	p.handshakes++
 	crossed := p.pending != nil
@@ -179,6 +183,8 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	}
 }
 
+// refuseAnswer applies "timestamp decrypt → replay test → flood test → state change" (HS-04) at the moment of the
+// commit: whatever was accepted while the job was out counts.
 func (d *Device) refuseAnswer(p *peer, s *jobSlot) DropReason {
 	switch {
 	case d.superseded(s):

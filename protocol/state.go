@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -71,7 +72,7 @@ func (d *Device) AppendState(b []byte) []byte {
 		return names[index]
 	}
 	ago := func(t timers.Time) time.Duration { return min(d.now.Sub(t), timers.KeyErasureTime) }
-	wall := d.wallClock()
+	stamped := func(t time.Time) time.Duration { return min(d.wallClock().Sub(t), timers.KeyErasureTime) }
 	b = fmt.Appendf(b, "up=%t mtu=%d key=%v load=%t\n", d.up, d.mtu, d.public, d.UnderLoad(d.now))
 	for p := range d.all() {
 		b = fmt.Appendf(b, "peer %d %v psk=%x at=%v\n", p.id, p.public, p.psk, p.endpoint)
@@ -79,7 +80,9 @@ func (d *Device) AppendState(b []byte) []byte {
 			b = fmt.Appendf(b, " allowed %v\n", prefix)
 		}
 		b = p.timers.AppendState(b, d.now)
-		b = fmt.Appendf(b, " stamps got=%x sent=%v/%t flood=%v/%t\n", p.greatest, wall.Sub(time.Unix(0, p.lastStamp)),
+		label, nanos := binary.BigEndian.Uint64(p.greatest[:]), binary.BigEndian.Uint32(p.greatest[8:])
+		got := time.Unix(int64(label-tai64Base), int64(nanos))
+		b = fmt.Appendf(b, " stamps got=%v sent=%v/%t flood=%v/%t\n", stamped(got), stamped(time.Unix(0, p.lastStamp)),
 			p.stamped, min(ago(p.lastAccepted), timers.InitiationFloodInterval), p.accepted)
 		for _, k := range p.keys {
 			if k != nil {

@@ -20,17 +20,16 @@ func (d *Device) HandleTimeout(now timers.Time, out *Batch) {
 			return
 		}
 		p := d.peer(PeerID(t.ID()))
-		if p.shown != nil {
-			p.shown[kind].armed = false
-		}
 		d.emit(out, Event{Kind: EventTimerFired, Peer: p.id, Timer: kind, Deadline: at})
 		d.fire(p, kind, out)
-		d.traceTimers(p, out)
+		d.traceTimers(p, kind, out)
 	}
 }
 
 // fire does what rules.md §1.5 lists under the timer.
 func (d *Device) fire(p *peer, kind timers.Kind, out *Batch) {
+	// An attacker on the path who sees our index could keep a forged response in work all the time and so put off
+	// the retry. He could as well drop our messages.
 	if kind == timers.RetransmitHandshake && p.consuming > 0 {
 		p.timers.DeferRetry() // a response is being looked at: wait for what it says (design §4)
 		return
@@ -42,10 +41,12 @@ func (d *Device) fire(p *peer, kind timers.Kind, out *Batch) {
 	case timers.ActGiveUp:
 		d.giveUp(p, out)
 	case timers.ActKeepalive:
+		// "If nothing at all is sent to that peer for 10 s, send one empty message" (TIMER-12).
 		if d.bad != "no-passive-keepalive" {
 			d.keepalive(p, CauseKeepalive, out)
 		}
 	case timers.ActNewHandshake:
+		// "After sending data, if nothing authentic arrives for 15 s + J, start a handshake" (TIMER-16).
 		if d.bad != "no-dead-peer-detection" {
 			p.forgetSource()
 			d.initiate(p, CauseSilence, false, out)

@@ -37,8 +37,8 @@ type shownTimer struct {
 }
 
 // traceTimers reports how p's timers changed since it was last called for p. Re-arming is reported for T1
-// alone: the others move with nearly every packet.
-func (d *Device) traceTimers(p *peer, out *Batch) {
+// alone: the others move with nearly every packet. One that fired was reported already.
+func (d *Device) traceTimers(p *peer, fired timers.Kind, out *Batch) {
 	if d.trace&timerEvents == 0 {
 		return
 	}
@@ -50,9 +50,9 @@ func (d *Device) traceTimers(p *peer, out *Batch) {
 		was := p.shown[k]
 		p.shown[k] = shownTimer{at, armed}
 		switch {
-		case armed && (!was.armed || was.at != at && k == timers.RetransmitHandshake):
+		case armed && (!was.armed || k == fired || was.at != at && k == timers.RetransmitHandshake):
 			d.emit(out, Event{Kind: EventTimerArmed, Peer: p.id, Timer: k, Deadline: at})
-		case !armed && was.armed:
+		case !armed && was.armed && k != fired:
 			d.emit(out, Event{Kind: EventTimerCancelled, Peer: p.id, Timer: k})
 		}
 	}

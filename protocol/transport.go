@@ -45,6 +45,7 @@ func (d *Device) handleTransport(dg *Datagram, out *Batch) {
 		d.drop(out, DropKeyExpired, k.peer, dg.Endpoint, dg.Len)
 		return
 	}
+	// The window is not asked yet: "consulted and updated only after the tag verified" (REPLAY-02).
 	counter := wire.TransportCounter(msg)
 	if counter >= timers.RejectAfterMessages && d.bad != "no-counter-limit" {
 		d.drop(out, DropCounterLimit, k.peer, dg.Endpoint, dg.Len) // REPLAY-07
@@ -68,10 +69,12 @@ func (d *Device) HandleOpened(now timers.Time, in []OpenJob, out *Batch) {
 			continue
 		}
 		d.authentic(p, j, out)
-		d.traceTimers(p, out)
+		d.traceTimers(p, timers.None, out)
 	}
 }
 
+// refuseOpened says why a message that came back from the Worker counts for nothing: "silence, no reset message,
+// no handshake" (QUIET-03), and no refreshed endpoint, timer or counter either (REPLAY-08).
 func (d *Device) refuseOpened(j *OpenJob) DropReason {
 	k := j.keypair
 	switch {
@@ -105,10 +108,12 @@ func (d *Device) fresh(k *keypair, counter uint64) bool {
 // authentic is E8 and E9: an authentic message that is no replay, empty or not.
 func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 	k := j.keypair
+	// Keepalives move the endpoint, too (ROAM-04), and so does data that is not allowed here (ROAM-05).
 	d.heard(p, j.Endpoint, out)
 	empty := j.Len == 0
 	confirmed := k.slot == SlotNext && !(empty && d.bad == "keepalive-no-confirm")
 	if confirmed {
+		// "A keepalive confirms the session just like data does" (HS-17): the peer has derived the same keys.
 		d.promote(p, out)
 		p.timers.Confirmed(d.now)
 		d.complete(p, false, out)
@@ -124,6 +129,7 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 	default:
 		p.timers.DataReceived(d.now)
 	}
+	// After the receipt was noted, so that T3 runs for what leaves here (see timers.Peer.ResponseReceived).
 	if confirmed && p.current().maySend(d.now, d.bad) && d.bad != "no-flush-on-confirm" {
 		d.flush(p, out) // HS-18, but nothing leaves under an identity that we gave up meanwhile (KEY-15)
 	}

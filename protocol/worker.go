@@ -36,7 +36,7 @@ func (w *Worker) Seal(jobs []SealJob) {
 		msg := j.Buf[j.Off : j.Off+size]
 		wire.PutTransportHeader(msg, j.remote, j.counter)
 		body := msg[Headroom : Headroom+j.padded]
-		clear(body[len(plain):])
+		clear(body[len(plain):]) // whatever lay behind the packet must not leak
 		j.aead.Seal(body[:0], w.setNonce(j.counter), body, nil)
 		j.Len = size
 	}

@@ -42,7 +42,7 @@ func TestNothingAllocates_DOS06(t *testing.T) {
 		{"Sign and Consume, genuine", func() bool { p.j.Sign(p.h, msg, 0); return p.j.Consume(good, 0) == OK }},
 		{"Consume, none sent", func() bool { return p.j.Consume(bad, 0) == NothingSent }},
 		{"Sign, with a cookie", func() bool { p.j.Sign(p.h, msg, 0); return p.j.held }},
-		{"Load", func() bool { load.JobMade(tick()); load.UnderLoad(clock, 600); return load.UnderLoad(clock, 0) }},
+		{"Load", func() bool { load.Initiation(tick()); load.UnderLoad(clock, 600); return load.UnderLoad(clock, 0) }},
 		{"Take", func() bool { budget.Take(tick()); return true }},
 		{"Allow, known", func() bool {
 			sources.Allow(p.h, &anySeed, portA.Addr(), tick())

@@ -12,9 +12,9 @@ import (
 const loadBuckets, loadBucket, loadHold = 8, int64(time.Second) / 8, time.Second
 
 // Load decides whether a device is under load (DOS-01, which the paper leaves open): while at least an eighth of the
-// handshake job slots are taken, or while more initiations made a job in the last second than a limit, and for one
-// second after either was last true (DOS-02). Everything follows from the times given to it; nobody has to call it
-// for the state to end.
+// handshake job slots are taken, or while more initiations with a valid mac1 came in the last second than a limit,
+// and for one second after either was last true (DOS-02). Everything follows from the times given to it; nobody has
+// to call it for the state to end.
 type Load struct {
 	busy      int    // jobs in flight from which on the device is under load
 	perSecond uint64 // initiations in the last second that are still quiet
@@ -30,8 +30,8 @@ func NewLoad(jobs, perSecond int) Load {
 	return Load{busy: max(1, jobs/8), perSecond: uint64(max(0, perSecond)), slot: math.MinInt64, until: math.MinInt64}
 }
 
-// JobMade counts an initiation that made a handshake job.
-func (l *Load) JobMade(now timers.Time) {
+// Initiation counts an initiation whose mac1 is valid, processed or not: load lasts as long as the demand.
+func (l *Load) Initiation(now timers.Time) {
 	l.advance(now)
 	l.counts[l.slot&(loadBuckets-1)]++
 	l.total++

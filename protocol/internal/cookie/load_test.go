@@ -30,12 +30,12 @@ func TestLoadByRate_DOS01(t *testing.T) {
 	for _, limit := range []int{-1, 0, 1, 20, 500} {
 		l := NewLoad(4096, limit)
 		for i := range max(0, limit) {
-			l.JobMade(ms(int64(i) % 800))
+			l.Initiation(ms(int64(i) % 800))
 			if l.UnderLoad(ms(int64(i)%800), 0) {
 				t.Fatalf("limit %d: under load after %d", limit, i+1)
 			}
 		}
-		if l.JobMade(ms(800)); !l.UnderLoad(ms(800), 0) {
+		if l.Initiation(ms(800)); !l.UnderLoad(ms(800), 0) {
 			t.Errorf("limit %d: quiet after one more", limit)
 		}
 	}
@@ -65,7 +65,7 @@ func TestLoadIsSticky_DOS02(t *testing.T) {
 	} {
 		l := NewLoad(4096, 20)
 		for range 21 {
-			l.JobMade(ms(tc.made))
+			l.Initiation(ms(tc.made))
 		}
 		if got := l.UnderLoad(ms(tc.at), 0); got != tc.want {
 			t.Errorf("%d ms, first question after a burst at %d ms: under load %v", tc.at, tc.made, got)
@@ -78,7 +78,7 @@ func TestSlowHandshakesAreNoLoad_B022(t *testing.T) {
 	l := NewLoad(4096, 20)
 	for i := range int64(10_000) {
 		now := ms(i * 50) // exactly 20 per second
-		l.JobMade(now)
+		l.Initiation(now)
 		if l.UnderLoad(now, 1) {
 			t.Fatalf("under load after %d initiations at 20 per second", i+1)
 		}
@@ -90,14 +90,14 @@ func TestLoadEndsByItself_B023(t *testing.T) {
 	l := NewLoad(4096, 20)
 	for i := range int64(100_000) {
 		now := ms(i / 10)
-		if l.JobMade(now); i > 20 && !l.UnderLoad(now, 600) {
+		if l.Initiation(now); i > 20 && !l.UnderLoad(now, 600) {
 			t.Fatalf("quiet at %v in the middle of a flood", time.Duration(now))
 		}
 	}
 	if l.UnderLoad(ms(12_000), 0) {
 		t.Error("under load two seconds after the flood")
 	}
-	if l.JobMade(ms(12_000)); l.UnderLoad(ms(12_000), 1) {
+	if l.Initiation(ms(12_000)); l.UnderLoad(ms(12_000), 1) {
 		t.Error("under load by the first initiation after the flood")
 	}
 }
@@ -152,7 +152,7 @@ func TestLoadModel_DOS01(t *testing.T) {
 			"wait": func(t *rapid.T) { now += rapid.Int64Range(0, 60).Draw(t, "ticks") },
 			"job": func(t *rapid.T) {
 				for range rapid.IntRange(1, 4).Draw(t, "jobs") {
-					l.JobMade(at())
+					l.Initiation(at())
 					m.made = append(m.made, now)
 				}
 			},
@@ -174,19 +174,19 @@ func TestLoadAtTheEndsOfTime_SEC08(t *testing.T) {
 		if l.UnderLoad(now, 0) {
 			t.Errorf("under load at %d before anything happened", now)
 		}
-		if l.JobMade(now); !l.UnderLoad(now, 0) {
+		if l.Initiation(now); !l.UnderLoad(now, 0) {
 			t.Errorf("quiet at %d with an initiation too many", now)
 		}
 		if l = NewLoad(4096, 0); now < 0 {
-			l.JobMade(now)
+			l.Initiation(now)
 			if l.UnderLoad(math.MaxInt64, 0) {
 				t.Errorf("still under load at the end of time, after one initiation at %d", now)
 			}
 			l = NewLoad(4096, 0)
 		}
 	}
-	l.JobMade(ms(5000))
-	l.JobMade(ms(900))
+	l.Initiation(ms(5000))
+	l.Initiation(ms(900))
 	for _, tc := range []struct {
 		at   int64
 		want bool
