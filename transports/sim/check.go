@@ -97,10 +97,6 @@ func (keyLife) about() (name, rule string) {
 
 func (keyLife) see(w *watch, r *Record) {
 	switch r.Kind {
-	case KindAction:
-		if r.Action == ActionRestart || r.Action == ActionInterface {
-			w.s.byName[r.Host].epoch++
-		}
 	case KindDatagram:
 		if m := &w.read; m.kind == typeTransport && m.session != nil {
 			w.looked()

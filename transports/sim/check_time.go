@@ -12,7 +12,13 @@ import (
 type pair struct{ host, peer string }
 
 // pace: HS-21.
-type pace struct{ last map[pair]timers.Time }
+type pace struct{ last map[pair]moment }
+
+// moment is a time in a stretch in which a host kept its memory.
+type moment struct {
+	at    timers.Time
+	epoch int
+}
 
 // Times of rules §1.1.
 const (
@@ -28,23 +34,17 @@ func (*pace) about() (name, rule string) {
 
 func (c *pace) see(w *watch, r *Record) {
 	switch {
-	case r.Kind == KindAction && (r.Action == ActionRestart || r.Action == ActionInterface):
-		w.s.byName[r.Host].forget(c.last) // starts clean (LIFE-04)
 	case r.Kind == KindAction && r.Action == ActionRemovePeer:
 		delete(c.last, pair{r.Host, r.Peer})
 	case w.read.attempt != nil:
 		w.looked()
-		k := pair{r.Host, w.read.peer}
-		if last, ok := c.last[k]; ok && w.s.now.Sub(last) < rekeyTimeout {
-			w.fault(r.Host, "sends %s another initiation after %s", k.peer, seconds(w.s.now.Sub(last)))
+		k, now := pair{r.Host, w.read.peer}, moment{w.s.now, w.s.byName[r.Host].epoch}
+		last, ok := c.last[k]
+		// A host whose interface was down starts clean (LIFE-04).
+		if ok && last.epoch == now.epoch && now.at.Sub(last.at) < rekeyTimeout {
+			w.fault(r.Host, "sends %s another initiation after %s", k.peer, seconds(now.at.Sub(last.at)))
 		}
-		c.last[k] = w.s.now
-	}
-}
-
-func (n *node) forget(m map[pair]timers.Time) {
-	for _, p := range n.peers {
-		delete(m, pair{n.cfg.Name, p.cfg.Host})
+		c.last[k] = now
 	}
 }
 

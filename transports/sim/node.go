@@ -29,11 +29,12 @@ type node struct {
 	life    int // number of this life, from 0
 	running bool
 	asleep  bool
+	up      bool   // its interface is
 	moves   uint32 // numbers roamings, so that an overtaken one does not join
 	joining *segment
 	joinAs  netip.Addr
 	sleeps  uint32
-	epoch   int           // for the checkers: how often it was down
+	epoch   int           // how often it lost its keys, rightly: by restarts and by its interface going down
 	struck  []timers.Time // when it had to do with handshake messages, for the silence checker
 	wall    time.Duration // by how much the wall clock has jumped
 	wakeAt  timers.Time
@@ -106,6 +107,7 @@ func (n *node) boot() error {
 	}
 	n.learnIDs()
 	n.settle(nil)
+	n.up = true
 	n.batch.Reset()
 	dev.Up(s.now, &n.batch)
 	n.settle(nil)
@@ -132,8 +134,9 @@ func (n *node) die() {
 	for i, c := range n.dev.Drops() {
 		n.drops[i] += c
 	}
-	n.running, n.asleep, n.dev = false, false, nil
+	n.running, n.asleep, n.up, n.dev = false, false, false, nil
 	n.life++
+	n.epoch++
 	n.wakeAt, n.wakeGen = timers.Never, n.wakeGen+1
 	for _, j := range n.pool.reset(0) {
 		if j.cause != nil {

@@ -158,10 +158,17 @@ func (n *node) onOff(a *Action) {
 		return
 	}
 	n.batch.Reset()
-	if a.On {
+	switch {
+	case a.On == n.up:
+		n.note(ActionInterface, "", "finds its interface as it should be")
+		return
+	case a.On:
+		n.up = true
 		n.note(ActionInterface, "", "brings its interface up")
 		n.dev.Up(n.s.now, &n.batch)
-	} else {
+	default:
+		n.up = false
+		n.epoch++
 		n.note(ActionInterface, "", "takes its interface down")
 		n.dev.Down(n.s.now, &n.batch)
 	}

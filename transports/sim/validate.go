@@ -160,6 +160,9 @@ func (v *validator) checkHosts() {
 	for i := range v.sc.Hosts {
 		v.checkPeers(&v.sc.Hosts[i])
 	}
+	for i := range v.sc.Hosts {
+		v.checkMutual(&v.sc.Hosts[i])
+	}
 }
 
 func (v *validator) checkPeers(h *Host) {
@@ -178,18 +181,26 @@ func (v *validator) checkPeers(h *Host) {
 				v.fail("%s: there are two of that name", where)
 			}
 		}
-		mutual := false
-		for _, q := range o.Peers {
-			mutual = mutual || q.Host == h.Name
-		}
-		if !mutual {
-			v.fail("%s: host %q does not have %q as a peer", where, p.Host, h.Name)
-		}
 		v.endpoint(where, h, p.Endpoint)
 		for _, f := range p.AllowedIPs {
 			if !f.IsValid() {
 				v.fail("%s: an allowed IP is no prefix", where)
 			}
+		}
+	}
+}
+
+// checkMutual finds tunnels with one end.
+func (v *validator) checkMutual(h *Host) {
+	for _, p := range h.Peers {
+		mutual := false
+		if o := v.hosts[p.Host]; o != nil {
+			for _, q := range o.Peers {
+				mutual = mutual || q.Host == h.Name
+			}
+		}
+		if !mutual {
+			v.fail("host %q: host %q does not have %q as a peer", h.Name, p.Host, h.Name)
 		}
 	}
 }

@@ -47,7 +47,7 @@ const checkerModel = "configuration"
 
 func checkers() []checker {
 	return []checker{configuration{}, once{}, origin{}, &counters{}, keyLife{}, confirmation{}, silence{},
-		&pace{last: map[pair]timers.Time{}}, &stamps{last: map[pair][12]byte{}}, &fresh{seen: map[[32]byte]bool{}},
+		&pace{last: map[pair]moment{}}, &stamps{last: map[pair][12]byte{}}, &fresh{seen: map[[32]byte]bool{}},
 		&rekey{last: map[pair]timers.Time{}}, &empties{state: map[pair]*emptyState{}}, secrecy{}, shape{}, damage{}}
 }
 
