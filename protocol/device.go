@@ -203,10 +203,15 @@ func (d *Device) Drops() [NumDropReasons]uint64 { return d.drops }
 
 // UnderLoad reports whether handshakes without a valid mac2 are answered with cookies at now (DOS-01).
 func (d *Device) UnderLoad(now timers.Time) bool {
+	load := d.load // a question must change no answer
+	return d.judgeLoad(&load, max(d.now, now))
+}
+
+func (d *Device) judgeLoad(load *cookie.Load, now timers.Time) bool {
 	if d.bad == "load-forever" && d.wasLoaded {
 		return true
 	}
-	return d.bad != "never-under-load" && d.load.UnderLoad(max(d.now, now), len(d.slots)-len(d.free))
+	return d.bad != "never-under-load" && load.UnderLoad(now, len(d.slots)-len(d.free))
 }
 
 // Peer finds a peer by its public key.

@@ -182,9 +182,7 @@ func (d *Device) HandleShaken(now timers.Time, in []HandshakeJob, out *Batch) {
 		if !kept {
 			d.release(s)
 		}
-		if p != nil {
-			d.traceTimers(p, timers.None, out)
-		}
+		d.traceTimers(p, timers.None, out)
 		d.serveWaiting(out)
 	}
 }

@@ -42,7 +42,7 @@ func (d *Device) handleHandshake(t wire.Type, dg *Datagram, out *Batch) {
 
 // loaded is UnderLoad, with a report when it changes.
 func (d *Device) loaded(out *Batch) bool {
-	is := d.UnderLoad(d.now)
+	is := d.judgeLoad(&d.load, d.now)
 	if is != d.wasLoaded {
 		d.wasLoaded = is
 		d.emit(out, Event{Kind: EventLoad, Under: is})
@@ -168,8 +168,8 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	d.emit(out, Event{Kind: EventInitiationAccepted, Peer: p.id, Endpoint: s.from, Remote: remote})
 	d.beginResponder(p, d.derive(p, &s.keys, &s.drawn, remote, false), out)
 	p.timers.ResponseSent(d.now)
-	if crossed && bytes.Compare(d.public[:], p.public[:]) > 0 && d.bad != "crossing-stall" {
-		p.timers.Yield(d.now) // docs/decisions: OPEN-4, OPEN-15
+	if crossed && d.bad != "crossing-stall" {
+		p.timers.Yield(d.now, bytes.Compare(d.public[:], p.public[:]) > 0) // OPEN-4, OPEN-15
 	}
 	d.secrets(p, s, false, out)
 	msg := out.alloc(wire.ResponseSize)

@@ -95,7 +95,7 @@ var hsMoreCases = []ruleCase{
 		o.says(o.initiation().msg, o.initiation().msg)
 		r.one(2, "two in one batch")
 	}},
-	{"HS13OPEN15TheLargerKeyYields", "HS-13", func(r *rig) {
+	{"HS13OPEN15TheLargerKeyYieldsLonger", "HS-13", func(r *rig) {
 		for n := 1; n <= 6; n++ {
 			o := r.peer(n)
 			r.send(o.ours("x"))
@@ -104,7 +104,7 @@ var hsMoreCases = []ruleCase{
 			r.one(2, "crossing")
 			r.advance(5*time.Second - 1)
 			r.silent("5 s after a response")
-			r.advance(timers.MaxJitter + 2)
+			r.advance(2*timers.MaxJitter + 2)
 			ours, theirs := r.key.PublicKey(), o.public()
 			larger := bytes.Compare(ours[:], theirs[:]) > 0
 			if got := len(of(r.take(), 1)) == 0; got != larger {

@@ -39,7 +39,7 @@ type shownTimer struct {
 // traceTimers reports how p's timers changed since it was last called for p. Re-arming is reported for T1
 // alone: the others move with nearly every packet. One that fired was reported already.
 func (d *Device) traceTimers(p *peer, fired timers.Kind, out *Batch) {
-	if d.trace&timerEvents == 0 {
+	if d.trace&timerEvents == 0 || p == nil {
 		return
 	}
 	if p.shown == nil {

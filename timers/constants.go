@@ -24,8 +24,9 @@ const (
 	KeyErasureTime = 3 * RejectAfterTime
 	// MaxJitter bounds the random part of T1 and T3, which keeps two peers from initiating in step for ever.
 	MaxJitter = 333 * time.Millisecond
-	// YieldTime is the T1 of the side that gives way after crossing initiations; see [Peer.Yield].
-	YieldTime = 2 * RekeyTimeout
+	// YieldTime and LongYieldTime are the T1 of both sides after crossing initiations; see [Peer.Yield].
+	YieldTime     = RekeyTimeout + 2*MaxJitter
+	LongYieldTime = RekeyTimeout + YieldTime
 	// CookieSecretLife is how long a responder makes cookies from one secret (§5.4.7).
 	CookieSecretLife = 120 * time.Second
 	// CookieLife is how long a received cookie is used (§5.4.4).

@@ -54,8 +54,8 @@ func cross(delay, offset time.Duration, larger int, yield bool, jitter [2][]time
 			s.peer.ResponseSent(m.at)
 			send(m.at, m.to, "response", m.num)
 			s.peer.InitiationReceived(m.at)
-			if crossed && yield && s.larger {
-				s.peer.Yield(m.at)
+			if crossed && yield {
+				s.peer.Yield(m.at, s.larger)
 			}
 		case m.kind == "response" && m.num == s.pending:
 			s.pending, s.ready = 0, true
@@ -119,7 +119,7 @@ func TestOpen4CrossingInitiationsConverge(t *testing.T) {
 	for delay := time.Millisecond; delay < 2500*time.Millisecond; delay += step {
 		for offset := time.Duration(0); offset < delay; offset += step / 2 {
 			// From the second initiation: two retransmissions, a round trip, and the way of the confirmation.
-			bound := offset + 2*(RekeyTimeout+MaxJitter) + 3*delay
+			bound := offset + YieldTime + 4*delay // answered, waited, there, back, confirmed
 			for larger := range 2 {
 				for _, jitter := range jitters {
 					runs++
@@ -143,7 +143,7 @@ func TestOpen4CrossingInitiationsConverge(t *testing.T) {
 
 func TestYieldNeedsARunningRetry(t *testing.T) {
 	_, p := upPeer()
-	p.Yield(t0)
+	p.Yield(t0, true)
 	if _, armed := p.Deadline(t1); armed {
 		t.Error("there was nothing to put off")
 	}

@@ -59,23 +59,25 @@ func (p *Peer) InitiationFailed(now Time) {
 }
 
 // InitiationReceived is the end of E2, after a valid initiation was answered.
-func (p *Peer) InitiationReceived(now Time) {
-	p.anyReceived()
-	p.anyTraversal(now)
-}
+func (p *Peer) InitiationReceived(now Time) { p.KeepaliveReceived(now) }
 
-// Yield is for the side with the larger static key when both initiated at once, after the other's initiation was
-// answered: T1, if armed, waits for YieldTime from now, so that the other side's retry arrives before ours leaves
-// (OPEN-4, OPEN-15).
+// Yield is for after a crossing: both sides initiated, each answered the other, and both responses were for nothing.
+// T1, if armed, waits for YieldTime from now (5.667 s), or on the side with the larger static key for LongYieldTime
+// (10.667 s), so that one retry arrives before the other leaves (OPEN-4, OPEN-15).
 //
-// Why 10 s: let the other side initiate at 0, we at c, one way take d; they cross if c < d. Now is d. The other side
-// answers ours at c+d, may retry 5 s later, and that arrives at c+2d+5, which must come before d+YieldTime: so c+d
-// must be less than YieldTime−5 s. With 10 s this holds for every d up to 2.5 s, beyond which no handshake can
-// complete anyway, since each response finds its initiation superseded (HS-11). With 7.5 s a d of 1.5 s could cross
-// for ever, in step, because this wait has no jitter.
-func (p *Peer) Yield(now Time) {
+// A side that knows nothing of this retries within 5.333 s of its initiation, and ours must not cross that again:
+// hence YieldTime. Where both do it, let the other side initiate at 0 and we at c, one way taking d > c. They answer
+// at c+d, and their retry is here at c+2d+5.667 s; we answered at d, and ours leaves at d+10.667 s. So c+d must be
+// less than 5 s, which holds for every d up to 2.5 s, beyond which no handshake can complete: the response comes
+// after the retransmission has taken its place (HS-11). LongYieldTime is also twice the longest T1, the time in
+// which HS-13 wants it over.
+func (p *Peer) Yield(now Time, larger bool) {
+	wait := YieldTime
+	if larger {
+		wait = LongYieldTime
+	}
 	if p.deadline[RetransmitHandshake-1] != Never {
-		p.arm(RetransmitHandshake, now.Add(YieldTime))
+		p.arm(RetransmitHandshake, now.Add(wait))
 	}
 }
 
@@ -103,8 +105,7 @@ func (p *Peer) Confirmed(_ Time) { p.handshakeComplete() }
 // DataSent is E6 for a non-empty transport message. jitter is 0 to MaxJitter, drawn once per key pair, so that the
 // data path draws nothing.
 func (p *Peer) DataSent(now Time, jitter time.Duration) {
-	p.anyTraversal(now)
-	p.anySent()
+	p.KeepaliveSent(now)
 	p.dataSent(now, jitter)
 }
 
@@ -122,8 +123,7 @@ func (p *Peer) KeepaliveReceived(now Time) {
 
 // DataReceived is E9: an authentic non-empty message that is no replay, whatever its inner packet is worth (OPEN-5).
 func (p *Peer) DataReceived(now Time) {
-	p.anyReceived()
-	p.anyTraversal(now)
+	p.KeepaliveReceived(now)
 	p.dataReceived(now)
 }
 

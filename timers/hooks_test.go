@@ -121,7 +121,7 @@ func TestNothingIsArmedWhileDown(t *testing.T) {
 		if p.Attempts() != 0 {
 			t.Error("attempts were counted while down")
 		}
-		if _, sent := p.LastHandshakeSent(); sent {
+		if p.handshakeSent {
 			t.Error("a handshake message was stamped while down")
 		}
 		if p.PersistentKeepalive() != 25 {
@@ -148,7 +148,7 @@ func everyEvent() []namedEvent {
 		{"InitiationSent retry", func(p *Peer, now Time) { p.InitiationSent(now, j, true) }},
 		{"InitiationFailed", func(p *Peer, now Time) { p.InitiationFailed(now) }},
 		{"InitiationReceived", func(p *Peer, now Time) { p.InitiationReceived(now) }},
-		{"Yield", func(p *Peer, now Time) { p.Yield(now) }},
+		{"Yield", func(p *Peer, now Time) { p.Yield(now, true) }},
 		{"ResponseSent", func(p *Peer, now Time) { p.ResponseSent(now) }},
 		{"ResponseReceived", func(p *Peer, now Time) { p.ResponseReceived(now) }},
 		{"Confirmed", func(p *Peer, now Time) { p.Confirmed(now) }},

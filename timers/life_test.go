@@ -30,13 +30,13 @@ func TestOpen4PacketsDoNotUndoAYield(t *testing.T) {
 	s := newScript(t)
 	s.initiate(false)
 	s.p.ResponseSent(s.now) // a crossing: the peer's initiation came
-	s.p.Yield(s.now)
+	s.p.Yield(s.now, true)
 	s.want("", "0s initiation")
-	for at := 5 * sec; at < YieldTime; at += sec {
+	for at := 5 * sec; at < LongYieldTime; at += sec {
 		s.at(at).initiate(false)
 	}
 	s.want("the other side goes first, whatever wants to be sent here")
-	s.at(YieldTime+sec).want("then it is our turn", "10s initiation")
+	s.at(LongYieldTime+sec).want("then it is our turn", "10.666s initiation")
 }
 
 func TestLife04DownStopsEverything(t *testing.T) {

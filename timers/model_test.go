@@ -209,10 +209,12 @@ var modelEvents = map[string]func(t *rapid.T, p *Peer, m *naive, now Time){
 		delete(m.deadline, t3)
 		m.traverse(now)
 	},
-	"yield": func(_ *rapid.T, p *Peer, m *naive, now Time) {
-		p.Yield(now)
+	"yield": func(t *rapid.T, p *Peer, m *naive, now Time) {
+		larger := rapid.Bool().Draw(t, "larger")
+		p.Yield(now, larger)
 		if _, armed := m.deadline[t1]; armed {
-			m.set(t1, addBig(now, 10*time.Second))
+			wait := map[bool]time.Duration{false: 5666 * time.Millisecond, true: 10666 * time.Millisecond}
+			m.set(t1, addBig(now, wait[larger]))
 		}
 	},
 	"response sent": func(_ *rapid.T, p *Peer, m *naive, now Time) { p.ResponseSent(now); m.response(now) },
@@ -313,7 +315,7 @@ func (w *modelWorld) check(t *rapid.T) {
 				t.Fatalf("%v of %d at %d (%v), the model says %d (%v)", k, p.id, at, armed, want, wantArmed)
 			}
 		}
-		at, sent := p.LastHandshakeSent()
+		at, sent := p.lastHandshakeSent, p.handshakeSent
 		if sent != (m.sent != nil) || sent && at != *m.sent {
 			t.Fatalf("last handshake sent at %d (%v), the model says %v", at, sent, m.sent)
 		}

@@ -33,9 +33,6 @@ func (p *Peer) PersistentKeepalive() uint16 { return p.interval }
 // Attempts returns the number of retries counted in the current attempt phase.
 func (p *Peer) Attempts() int { return int(p.attempts) }
 
-// LastHandshakeSent returns when the last initiation or response left, if one did that still matters.
-func (p *Peer) LastHandshakeSent() (Time, bool) { return p.lastHandshakeSent, p.handshakeSent }
-
 // Deadline returns the moment timer k is due, or Never and false if it is not armed.
 func (p *Peer) Deadline(k Kind) (at Time, armed bool) {
 	if !p.up || k == None || k >= NumKinds || p.deadline[k-1] == Never {

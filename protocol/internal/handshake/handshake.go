@@ -133,6 +133,3 @@ func (ss *StaticStatic) resolve(dh DH, remote *[32]byte) error {
 type Keys struct {
 	Initiator, Responder [32]byte
 }
-
-// Wipe overwrites both keys.
-func (k *Keys) Wipe() { *k = Keys{} }
