@@ -152,7 +152,8 @@ func (silence) about() (name, rule string) {
 }
 
 func (silence) see(w *watch, r *Record) {
-	if r.Kind == KindDatagram && len(r.Data) > 0 && (r.Data[0] == typeInitiation || r.Data[0] == typeResponse) {
+	handshake := len(r.Data) > 0 && (r.Data[0] == typeInitiation || r.Data[0] == typeResponse)
+	if r.Kind == KindDatagram && handshake {
 		for _, n := range []*node{w.s.byName[r.Host], w.s.publicHost(r.Dst)} {
 			if n != nil {
 				n.struck = append(n.struck, w.s.now)

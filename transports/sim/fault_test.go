@@ -138,7 +138,8 @@ func TestLatencyAndJitter(t *testing.T) {
 func TestFaultHoldsInItsTimeAndPlace(t *testing.T) {
 	sc := pairOf(Line{})
 	sc.Faults = []Fault{
-		{Name: "cut", Network: "b-line", Down: true, From: 10 * time.Second, Until: 20 * time.Second, Rule: Lose{Percent(100)}},
+		{Name: "cut", Network: "b-line", Down: true, From: 10 * time.Second, Until: 20 * time.Second,
+			Rule: Lose{Percent(100)}},
 		{Name: "other way", Network: "b-line", Up: true, From: 0, Rule: Late{5 * ms, 5 * ms}},
 	}
 	var lost, late int
@@ -219,7 +220,8 @@ func TestTimersAreLateAfterSleep(t *testing.T) {
 	sc := pairOf(Line{})
 	sc.Hosts[0].Peers[0].Keepalive = 10
 	sc.Flows = nil
-	sc.Timeline = []Action{{At: 5 * time.Second, Kind: ActionSleep, Host: "a"}, {At: 27 * time.Second, Kind: ActionWake, Host: "a"}}
+	sc.Timeline = []Action{{At: 5 * time.Second, Kind: ActionSleep, Host: "a"},
+		{At: 27 * time.Second, Kind: ActionWake, Host: "a"}}
 	var at []time.Duration
 	start(t, sc, Options{Seed: 2, Observe: func(r *Record) {
 		if r.Kind == KindDatagram && r.Host == "a" && len(r.Data) == transportMin {

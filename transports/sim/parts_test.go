@@ -129,7 +129,8 @@ func TestCaptureOrder(t *testing.T) {
 			t.Fatalf("datagram %d twice, or never sent", r.Datagram)
 		}
 		delete(datagrams, r.Datagram)
-		if r.Damaged == bytes.Equal(r.Data, sent) || r.Damaged && !bytes.Equal(r.Intact, sent) || r.Fate != fates[r.Datagram] {
+		if r.Damaged == bytes.Equal(r.Data, sent) || r.Damaged && !bytes.Equal(r.Intact, sent) ||
+			r.Fate != fates[r.Datagram] {
 			t.Errorf("datagram %d: damaged %v, %s instead of %s", r.Datagram, r.Damaged, r.Fate, fates[r.Datagram])
 		}
 		if r.Attack == AttackNone && r.Original == 0 && sent[0] == typeInitiation && !keys[fmt.Sprint(r.Host, r.At)] {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/purewire/purewire/timers"
@@ -81,7 +82,7 @@ func (c Corrupt) Judge(_ timers.Time, p *Passing, r *Rand) Verdict {
 	v := Verdict{Why: "corrupt"}
 	for n := 1 + r.Intn(3); n > 0; n-- {
 		bit := r.Intn(8 * len(p.Data))
-		if !contains(v.Flip, bit) {
+		if !slices.Contains(v.Flip, bit) {
 			v.Flip = append(v.Flip, bit)
 		}
 	}
@@ -90,15 +91,6 @@ func (c Corrupt) Judge(_ timers.Time, p *Passing, r *Rand) Verdict {
 
 // Fresh implements [Rule].
 func (c Corrupt) Fresh() Rule { return c }
-
-func contains(list []int, n int) bool {
-	for _, v := range list {
-		if v == n {
-			return true
-		}
-	}
-	return false
-}
 
 // rules of a line, in the order in which a datagram meets them. Duplicate stands before Late, so that a copy has
 // a delay of its own.
