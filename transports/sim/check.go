@@ -91,8 +91,8 @@ func (*counters) see(w *watch, r *Record) {
 type keyLife struct{}
 
 func (keyLife) about() (name, rule string) {
-	return "key-life", "no key is used for sending or delivering when it is 180 s old, before it exists, or after its host was " +
-		"down (KEY-10, LIFE-01, LIFE-04)"
+	return "key-life", "no key is used for sending or delivering when it is 180 s old, before it exists, or after " +
+		"its host was down (KEY-10, LIFE-01, LIFE-04)"
 }
 
 func (keyLife) see(w *watch, r *Record) {
