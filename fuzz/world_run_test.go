@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/purewire/purewire/protocol"
+	"github.com/purewire/purewire/protocol/protocoltest"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -301,7 +302,8 @@ func (w *world) heal() {
 //
 // and a round trip for each of the two handshakes that this can take, and for the packet before and after them.
 func (w *world) recovery() time.Duration {
-	return time.Second + timers.NewHandshakeTime + timers.MaxJitter + timers.RekeyTimeout + timers.LongYieldTime + 8*w.latency
+	return time.Second + timers.NewHandshakeTime + timers.MaxJitter + timers.RekeyTimeout + timers.LongYieldTime +
+		8*w.latency
 }
 
 // recovers demands that after that time every pair gets packets through, in both directions, and once all sessions from
@@ -374,7 +376,8 @@ func (w *world) outage(packets []innerPacket, from, to int) {
 
 // scenario is the property: chaos, with the checks of world all the while, then recovery. Failures go to fails.
 func scenario(t *rapid.T, fails tester, bad string) {
-	w := newWorld(fails, bad, rapid.IntRange(2, maxNodes).Draw(t, "nodes"), uint64(rapid.IntRange(0, 1<<20).Draw(t, "seed")))
+	nodes, seed := rapid.IntRange(2, maxNodes).Draw(t, "nodes"), rapid.IntRange(0, 1<<20).Draw(t, "seed")
+	w := newWorld(fails, bad, nodes, uint64(seed))
 	w.latency = rapid.SampledFrom([]time.Duration{20, 1, 400, 1500}).Draw(t, "ms") * time.Millisecond
 	actions, disturb := w.networkActions(t), w.nodeActions(t)
 	names := slices.Sorted(maps.Keys(disturb))
@@ -402,6 +405,13 @@ func TestWorldIsSafeAndRecovers(t *testing.T) {
 
 // FuzzWorld is the same property under the fuzzer.
 func FuzzWorld(f *testing.F) {
+	for seed := range uint64(4) { // long enough for a whole life
+		life := make([]byte, 8<<10)
+		if _, err := protocoltest.NewEntropy(seed, "life").Read(life); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(life)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { scenario(t, t, "") }))
 }
 
