@@ -46,10 +46,10 @@ func judge(bad string, tries int) (text string) {
 }
 
 // TestDefectsAreCaughtInTheWorld shows that the checks of the world and its bound on recovery can fail: on each of
-// these known-bad cores they do. It prints defect → complaint. The others break rules that the world does not look at.
+// these known-bad cores they do. It prints defect → complaint. The others break rules that the world does not check.
 func TestDefectsAreCaughtInTheWorld(t *testing.T) {
-	for _, bad := range []string{"accept-reserved", "nonce-reuse", "keep-own-initiation", "confirm-early",
-		"crossing-stall", "no-initiation-limit", "ignore-timestamp", "forget-timestamp-on-rekey", "skip-mac1",
+	for _, bad := range []string{"accept-reserved", "nonce-reuse", "keep-own-initiation",
+		"confirm-early", "crossing-stall", "no-initiation-limit", "ignore-timestamp", "forget-timestamp-on-rekey", "skip-mac1",
 		"answer-bad-mac1", "drop-previous-key", "keys-live-forever", "no-replay-window", "no-dead-peer-detection",
 		"wrong-allowed-ip", "update-forgets-endpoint", "down-keeps-keys"} {
 		t.Run(bad, func(t *testing.T) {
