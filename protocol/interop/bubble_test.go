@@ -223,7 +223,7 @@ func TestBubblePassiveKeepalive(t *testing.T) {
 			if n := b.us.count(protocol.EventKeepaliveSent) - sent; n != 0 {
 				t.Errorf("%d keepalives of ours before 10 s", n)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if n := b.us.count(protocol.EventKeepaliveSent) - sent; n != 1 {
 				t.Errorf("%d keepalives of ours at 10 s, want 1", n)

@@ -122,14 +122,14 @@ func (n *Node) finish() {
 		return
 	}
 	for len(b.Open) > 0 || len(b.Handshakes) > 0 && !n.holding {
-		open, shake := append([]protocol.OpenJob(nil), b.Open...), b.Handshakes
+		open := append([]protocol.OpenJob(nil), b.Open...)
 		b.Open = b.Open[:0]
 		n.worker.Open(open)
 		d.HandleOpened(now, open, b)
 		if n.holding {
 			continue
 		}
-		shake = append([]protocol.HandshakeJob(nil), b.Handshakes...)
+		shake := append([]protocol.HandshakeJob(nil), b.Handshakes...)
 		b.Handshakes = b.Handshakes[:0]
 		n.worker.Shake(shake)
 		d.HandleShaken(now, shake, b)
