@@ -167,7 +167,7 @@ func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 // inspect gives the true length of a decrypted packet of p's, or says why it may not be delivered.
 func (d *Device) inspect(p *peer, data []byte) (n int, r DropReason) {
 	src, n, problem := wire.Inner(data)
-	if problem == wire.InnerVersion && d.bad == "deliver-any-version" || d.bad == "no-trim" {
+	if problem == wire.InnerVersion && d.bad == "deliver-any-version" {
 		return len(data), DropNone
 	}
 	if problem != wire.InnerOK {
@@ -176,6 +176,9 @@ func (d *Device) inspect(p *peer, data []byte) (n int, r DropReason) {
 	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
 	if owner, _ := d.routes.Lookup(src); owner != p && d.bad != "wrong-allowed-ip" {
 		return 0, DropInnerSource // ROUTE-02, ROUTE-03
+	}
+	if d.bad == "no-trim" {
+		n = len(data)
 	}
 	return n, DropNone
 }
