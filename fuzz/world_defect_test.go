@@ -49,9 +49,9 @@ func judge(bad string, tries int) (text string) {
 // these known-bad cores they do. It prints defect → complaint. The others break rules that the world does not check.
 func TestDefectsAreCaughtInTheWorld(t *testing.T) {
 	for _, bad := range []string{"accept-reserved", "nonce-reuse", "keep-own-initiation",
-		"confirm-early", "crossing-stall", "no-initiation-limit", "ignore-timestamp", "forget-timestamp-on-rekey", "skip-mac1",
-		"answer-bad-mac1", "drop-previous-key", "keys-live-forever", "no-replay-window", "no-dead-peer-detection",
-		"wrong-allowed-ip", "update-forgets-endpoint", "down-keeps-keys"} {
+		"confirm-early", "crossing-stall", "no-initiation-limit", "ignore-timestamp", "forget-timestamp-on-rekey",
+		"skip-mac1", "answer-bad-mac1", "drop-previous-key", "keys-live-forever", "no-replay-window",
+		"no-dead-peer-detection", "wrong-allowed-ip", "update-forgets-endpoint", "down-keeps-keys"} {
 		t.Run(bad, func(t *testing.T) {
 			text := judge(bad, 300)
 			if text == "" {
