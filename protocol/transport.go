@@ -167,18 +167,15 @@ func (d *Device) deliver(p *peer, j *OpenJob, out *Batch) {
 // inspect gives the true length of a decrypted packet of p's, or says why it may not be delivered.
 func (d *Device) inspect(p *peer, data []byte) (n int, r DropReason) {
 	src, n, problem := wire.Inner(data)
-	if problem == wire.InnerVersion && d.bad == "deliver-any-version" {
-		return len(data), DropNone
-	}
-	if problem != wire.InnerOK {
-		return 0, innerDrops[problem]
-	}
 	// "Delivered only if the device-wide longest-prefix lookup of its source address yields the sending peer."
-	if owner, _ := d.routes.Lookup(src); owner != p && d.bad != "wrong-allowed-ip" {
+	owner, _ := d.routes.Lookup(src) // nobody's if there is a problem
+	switch {
+	case problem == wire.InnerVersion && d.bad == "deliver-any-version", owner == p && d.bad == "no-trim":
+		return len(data), DropNone
+	case problem != wire.InnerOK:
+		return 0, innerDrops[problem]
+	case owner != p && d.bad != "wrong-allowed-ip":
 		return 0, DropInnerSource // ROUTE-02, ROUTE-03
-	}
-	if d.bad == "no-trim" {
-		n = len(data)
 	}
 	return n, DropNone
 }
