@@ -29,7 +29,13 @@ func digest(t testing.TB, sc Scenario, o Options) (sum [32]byte, records int) {
 	h := sha256.New()
 	o.Observe = func(r *Record) {
 		records++
-		fmt.Fprintf(h, "%+v\n", *r)
+		rest := *r
+		for _, b := range []*[]byte{&rest.KeyLog, &rest.Data, &rest.Intact, &rest.Inner.Data} {
+			fmt.Fprintf(h, "%d:", len(*b))
+			h.Write(*b)
+			*b = nil // written as they are, which takes a tenth of the time
+		}
+		fmt.Fprintf(h, "%+v\n", rest)
 	}
 	r := start(t, sc, o).Run()
 	r.Events = 0 // a finished run is the same however it was woken
@@ -49,10 +55,10 @@ func short(name string, d time.Duration) Scenario {
 
 func TestSameSeedSameRecords(t *testing.T) {
 	for _, sc := range Scenarios() {
-		sc := short(sc.Name, 3*time.Minute)
+		sc := short(sc.Name, 130*time.Second) // a rekey is in it
 		t.Run(sc.Name, func(t *testing.T) {
 			if sc.Name == "cookies" {
-				sc.Attacks[0].Interval = 10 * ms
+				sc.Attacks[0].Interval = 20 * ms
 			}
 			first, n := digest(t, sc, Options{Seed: 7})
 			if second, m := digest(t, sc, Options{Seed: 7}); first != second || n != m {
@@ -69,7 +75,7 @@ func TestSameSeedSameRecords(t *testing.T) {
 }
 
 func TestProcessorsDoNotMatter(t *testing.T) {
-	sc := short("default", 4*time.Minute)
+	sc := short("default", 150*time.Second)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	one, _ := digest(t, sc, Options{Seed: 7})
 	runtime.GOMAXPROCS(8)
@@ -80,7 +86,7 @@ func TestProcessorsDoNotMatter(t *testing.T) {
 
 // If anything drew from the process's randomness, two values of it would give two runs.
 func TestGlobalRandomnessDoesNotLeakIn(t *testing.T) {
-	sc := short("default", 4*time.Minute)
+	sc := short("default", 150*time.Second)
 	var sums [2][32]byte
 	for i := range sums {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -96,9 +102,9 @@ func TestGlobalRandomnessDoesNotLeakIn(t *testing.T) {
 // Design §10: exact deadlines against exact deadlines and a needless call every millisecond.
 func TestNeedlessCallsChangeNothing(t *testing.T) {
 	for _, name := range []string{"default", "sleep", "restart", "cookies"} {
-		sc := short(name, 4*time.Minute)
+		sc := short(name, 130*time.Second)
 		if name == "cookies" {
-			sc.Duration, sc.Attacks[0].Interval = 50*time.Second, 3*ms
+			sc.Duration, sc.Attacks[0].Interval = 45*time.Second, 4*ms
 		}
 		exact, n := digest(t, sc, Options{Seed: 3})
 		nudged, m := digest(t, sc, Options{Seed: 3, Nudge: ms})
@@ -155,7 +161,7 @@ func TestMoreHostsDisturbNobody(t *testing.T) {
 }
 
 func TestEveryScenarioHolds(t *testing.T) {
-	seeds := uint64(8)
+	seeds := uint64(5)
 	if testing.Short() {
 		seeds = 2
 	}
