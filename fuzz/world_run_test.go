@@ -339,10 +339,10 @@ func (w *world) recovers(steady, oneWay bool) {
 		return from, to
 	}
 	w.pass(2*w.latency, true)
-	first, to := every(20, oneWay)
+	first, to := every(60, oneWay)
 	for _, n := range w.nodes {
 		for j := range w.nodes {
-			w.outage(w.inner[first:to], n.i, j)
+			w.outage(w.inner[first:to], n.i, j, oneWay)
 		}
 	}
 	every(int(timers.RejectAfterTime/time.Second)+1, false)
@@ -355,11 +355,16 @@ func (w *world) recovers(steady, oneWay bool) {
 	}
 }
 
-// outage demands that a direction is not interrupted for longer than a handshake takes that crosses another one. That
-// much may happen to a session from before: if its response came late, the two ends disagree about its age (KEY-11).
-func (w *world) outage(packets []innerPacket, from, to int) {
+// outage demands that a direction is not interrupted for long. That much may happen to a session from before: if its
+// response came late, the two ends disagree about its age (KEY-11), and it expires at one of them first. An end that
+// then has packets of its own initiates at once, and crossing initiations converge in two retries (HS-13); otherwise
+// the other end finds out by T3, as after any loss of a session.
+func (w *world) outage(packets []innerPacket, from, to int, oneWay bool) {
 	w.Helper()
-	most := time.Second + timers.RekeyTimeout + timers.MaxJitter + 6*w.latency
+	most := time.Second + 2*(timers.RekeyTimeout+timers.MaxJitter) + 6*w.latency
+	if oneWay {
+		most = w.recovery()
+	}
 	var last timers.Time
 	for _, p := range packets {
 		if p.from != from || p.dst != to {
