@@ -173,7 +173,6 @@ func (d *Device) remove(p *peer, out *Batch) {
 	d.queue.Remove(&p.timers)
 	d.routes.RemoveAll(p)
 	delete(d.byKey, p.public)
-	d.waiting = slices.DeleteFunc(d.waiting, func(q *peer) bool { return q == p })
 	// Jobs that are out hold p: they find it dead when they come back (design §4). Its ID is not used again.
 	p.dead, p.psk = true, PresharedKey{}
 	i, _ := slices.BinarySearchFunc(d.peers, p.id, byID)

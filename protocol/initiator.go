@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"math"
-	"slices"
 
 	"github.com/purewire/purewire/protocol/internal/handshake"
 	"github.com/purewire/purewire/protocol/wire"
@@ -45,7 +44,7 @@ func (d *Device) initiate(p *peer, cause Cause, retry bool, out *Batch) {
 func (d *Device) serveWaiting(out *Batch) {
 	for len(d.waiting) > 0 && len(d.free) > 0 {
 		p := d.waiting[0]
-		d.waiting = slices.Delete(d.waiting, 0, 1)
+		d.waiting = d.waiting[1:]
 		if p.creating == waitsForSlot {
 			p.creating = 0
 			d.initiate(p, p.cause, p.retry, out) // looks again: identity or endpoint may have gone meanwhile

@@ -13,7 +13,7 @@ type attacker struct {
 	s       *Sim
 	cfg     *Attack
 	index   int
-	addr    netip.Addr
+	addrs   [2]netip.Addr // its IPv4 and its IPv6 address
 	rnd     *Rand
 	targets []*node
 	heard   [][]heard // by target, the oldest first
@@ -52,18 +52,33 @@ func strangerKinds() []AttackKind {
 }
 
 func (s *Sim) newAttacker(i int, cfg *Attack) *attacker {
-	a := &attacker{s: s, cfg: cfg, index: i, addr: cfg.Address, rnd: s.stream("attack/" + cfg.Name)}
+	a := &attacker{s: s, cfg: cfg, index: i, rnd: s.stream("attack/" + cfg.Name)}
 	for _, t := range cfg.Targets {
 		a.targets = append(a.targets, s.node(t))
 	}
 	a.heard = make([][]heard, len(a.targets))
-	for next := netip.AddrFrom4([4]byte{198, 51, 100, 200}); !a.addr.IsValid(); next = next.Next() {
-		if s.unused(next) {
-			a.addr = next
+	for family, next := range [...]netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, 200}), attackIPv6} {
+		for !s.unused(next) {
+			next = next.Next()
 		}
+		if cfg.Address.IsValid() && cfg.Address.Is4() == next.Is4() {
+			next = cfg.Address
+		}
+		a.addrs[family] = next
+		s.public[next] = place{attack: a}
 	}
-	s.public[a.addr] = place{attack: a}
 	return a
+}
+
+// attackIPv6 is where the IPv6 addresses of attackers begin: 2001:db8:ffff::200.
+var attackIPv6 = netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 0xff, 0xff, 14: 2})
+
+// source is the address from which a strikes at a host: of its family, or no router would carry it.
+func (a *attacker) source(n *node) netip.AddrPort {
+	if n.addr.Is4() {
+		return netip.AddrPortFrom(a.addrs[0], attackPort)
+	}
+	return netip.AddrPortFrom(a.addrs[1], attackPort)
 }
 
 // unused reports whether no network and nobody on the Internet has an address.
@@ -114,7 +129,7 @@ func (s *Sim) strike(a *attacker) {
 	}
 	d := s.newDatagram(a.payload(kind, i))
 	d.from, d.network, d.attack = a.cfg.Name, a.cfg.Name, kind
-	d.src, d.dst = netip.AddrPortFrom(a.addr, attackPort), netip.AddrPortFrom(n.addr, n.port)
+	d.src, d.dst = a.source(n), netip.AddrPortFrom(n.addr, n.port)
 	s.emit(s.fill(KindDatagram, d))
 	s.later(attackLatency, event{kind: evCross, d: d})
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/purewire/purewire/protocol"
 )
 
+// DefaultWall is the wall clock at the start of a scenario that does not say.
+var DefaultWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Scenario is everything about a run but its seed. It is a plain value: the same Scenario may be run many times.
 // Times in it count from the start of the run. Names tie its parts together; [New] checks them.
 type Scenario struct {
@@ -15,7 +18,7 @@ type Scenario struct {
 	// Duration is how long the run lasts. Flows without Stop end [DrainTime] earlier, so that what is under
 	// way at the end is not taken for lost.
 	Duration time.Duration
-	Wall     time.Time // the wall clock at the start; zero: 2026-01-01 00:00 UTC
+	Wall     time.Time // the wall clock at the start; zero: DefaultWall
 	Networks []Network
 	Hosts    []Host
 	Flows    []Flow

@@ -68,7 +68,7 @@ func New(sc Scenario, o Options) (*Sim, error) {
 		sc.Duration = o.Duration
 	}
 	if sc.Wall.IsZero() {
-		sc.Wall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		sc.Wall = DefaultWall
 	}
 	if err := sc.Validate(); err != nil {
 		return nil, err

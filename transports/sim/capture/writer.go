@@ -19,9 +19,6 @@ import (
 // Outside is the name of the interface of datagrams that come from no network of the scenario.
 const Outside = "internet"
 
-// defaultWall is the wall clock at the start of a scenario that does not say ([sim.Scenario]).
-var defaultWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // Writer writes one capture. It is an observer of a run: give Observe all its records, then call Close.
 type Writer struct {
 	ng         *pcapgo.NgWriter
@@ -48,7 +45,7 @@ type Counts struct {
 func New(w io.Writer, s *sim.Scenario, seed uint64) (*Writer, error) {
 	c := &Writer{wall: s.Wall, seen: map[string]bool{}, books: newBooks(), headers: newHeaders()}
 	if c.wall.IsZero() {
-		c.wall = defaultWall
+		c.wall = sim.DefaultWall
 	}
 	c.queue.init(c.write)
 	outside := rawInterface(Outside, "hosts that belong to no network of the scenario")

@@ -20,9 +20,6 @@ import (
 // when one is added.
 const SchemaVersion = 1
 
-// defaultWall is the wall clock at the start of a scenario that does not say ([sim.Scenario]).
-var defaultWall = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // JSON writes a run as one JSON object; see the package documentation for its fields. It is an observer: give
 // Observe all records, then the result to Finish. Events are written as they come, one per line, so that a long run
 // needs no memory.
@@ -104,7 +101,7 @@ func NewJSON(w io.Writer, s *sim.Scenario, seed uint64) *JSON {
 	j.enc.SetEscapeHTML(false)
 	wall := s.Wall
 	if wall.IsZero() {
-		wall = defaultWall
+		wall = sim.DefaultWall
 	}
 	head := jsonHead{Version: SchemaVersion, Seed: seed, Scenario: s.Name, About: s.About, Duration: int64(s.Duration),
 		Wall: wall.UTC().Format(time.RFC3339Nano), Networks: []jsonLine{}}
