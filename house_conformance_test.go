@@ -17,7 +17,7 @@ import (
 
 // conformanceComplete says that docs/CONFORMANCE.md claims to have a filled row for every rule. While it is false,
 // empty rows are listed in the log and forgiven; everything that is written down is checked all the same.
-const conformanceComplete = false
+const conformanceComplete = true
 
 const (
 	rulesFile       = "docs/rules.txt"
