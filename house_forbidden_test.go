@@ -192,6 +192,9 @@ func calleeName(call *ast.CallExpr) *ast.Ident {
 
 func (j *judge) judgeName(id *ast.Ident) {
 	o := j.info.Uses[id]
+	if b, ok := o.(*types.Builtin); ok && (b.Name() == "print" || b.Name() == "println") {
+		j.say(id.Pos(), "%s: %s writes nothing anywhere (QUIET-08)", b.Name(), j.name)
+	}
 	if o == nil || o.Pkg() == nil {
 		return
 	}

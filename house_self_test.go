@@ -132,6 +132,7 @@ func TestHouseForbiddenCanFail(t *testing.T) {
 		{"float in sim", sim("const loss = 0.1; _ = loss"), "floating point"},
 		{"pointer in output", in("_ = \"%" + "p\""), "a pointer in output"},
 		{"key generation", in("_, _ = ecdh.X25519().GenerateKey(nil)", "crypto/ecdh"), "GenerateKey ignores"},
+		{"builtin print", in("println(1)"), "println: "},
 		{"global rand in sim", sim("_ = rand.IntN(3)", "math/rand/v2"), "rand.IntN draws from the process-wide source"},
 		{"seeded rand in sim", sim("_ = rand.New(rand.NewPCG(1, 2)).IntN(3)", "math/rand/v2"), ""},
 		{"clock in sim", sim("_ = time.Now()", "time"), "time.Now: transports/sim takes"},
