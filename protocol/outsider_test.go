@@ -11,7 +11,6 @@ import (
 	"github.com/flynn/noise"
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/curve25519"
 
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/protocoltest"
@@ -432,13 +431,4 @@ func (o *outsider) keyPair() noise.DHKey {
 		o.Fatalf("a key pair: %v", err)
 	}
 	return k
-}
-
-// publicOf is X25519 with the base point.
-func publicOf(private []byte) []byte {
-	p, err := curve25519.X25519(private, curve25519.Basepoint)
-	if err != nil {
-		panic(err)
-	}
-	return p
 }

@@ -23,16 +23,6 @@ func (s *session) empty(why string) sent {
 	return m
 }
 
-// wakeAt demands one message of that type, sent between the two moments after from.
-func (r *rig) wakeAt(from timers.Time, typ byte, least, most time.Duration, why string) sent {
-	r.Helper()
-	m := r.one(typ, why)
-	if after := m.at.Sub(from); after < least || after > most {
-		r.Errorf("%s: after %v, want %v to %v", why, after, least, most)
-	}
-	return m
-}
-
 var timerCases = []ruleCase{
 	{"TIMER01RetriesAreFiveSecondsAndJitterApart", "TIMER-01 TIMER-02", func(r *rig) { // B099, B100, B101
 		var gaps []time.Duration
