@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"crypto/cipher"
-	"iter"
-)
+import "iter"
 
 // Batch collects what the Handle calls give back. It is reused: make one, Reset it before each round. The
 // zero value is ready. What a caller does with it, in this order: send Datagrams; do Open and hand it to
@@ -34,6 +31,9 @@ func (b *Batch) Reset() {
 		clear(a)
 	}
 	clear(b.full)
+	clear(b.Open[:cap(b.Open)]) // or an idle batch would keep keys and removed peers alive (SEC-04)
+	clear(b.Seal[:cap(b.Seal)])
+	clear(b.Handshakes[:cap(b.Handshakes)])
 	b.arena, b.full = b.arena[:0], b.full[:0]
 	b.Datagrams, b.Open, b.Seal = b.Datagrams[:0], b.Open[:0], b.Seal[:0]
 	b.Handshakes, b.Deliveries, b.Rejects = b.Handshakes[:0], b.Deliveries[:0], b.Rejects[:0]
@@ -76,9 +76,8 @@ type SealJob struct {
 	Dst  []byte // if set (by the transport): where the message goes, at least Size bytes; else in place
 	Peer PeerID
 
-	aead    cipher.AEAD // pins the key (design §3 rule 7)
+	keypair *keypair // pins the key (design §3 rule 7)
 	counter uint64
-	remote  uint32
 	padded  int // bytes of plaintext with padding (PAD-01)
 }
 
@@ -91,7 +90,6 @@ type OpenJob struct {
 	Datagram
 	Dst []byte // if set (by the transport): where the plaintext goes, at least Size bytes; else in place
 
-	aead    cipher.AEAD
 	keypair *keypair
 	counter uint64
 	length  int // of the message

@@ -28,7 +28,8 @@ type Config struct {
 	// action is dropped. Required. Production code gives crypto/rand.Reader, a simulator a seeded stream.
 	Entropy io.Reader
 	// Start is the time of the monotonic clock, which must run during suspend (LIFE-06), at which Wall was
-	// read. Wall serves the TAI64N timestamp and the time of the last handshake and nothing else (LIFE-07).
+	// read. Wall serves the TAI64N timestamp and the time of the last handshake and nothing else (LIFE-07). It lies
+	// between 1678 and 2262; the zero Time stands for 1970.
 	Start timers.Time
 	Wall  time.Time
 	// MTU of the inner interface in bytes; padding never exceeds it (PAD-02). 0 is legal: no clamp.

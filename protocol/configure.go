@@ -16,8 +16,9 @@ func invalid(field string, value any) error {
 }
 
 // Configure validates all changes, in order, each as if the ones before it were applied; then it applies them
-// all, or none and returns an error that tells which one and why (test with errors.Is). Work that a change
-// causes for peers becomes due at once and is done by HandleTimeout, so ask for the Deadline afterwards.
+// all, or none and returns an error that tells which one and why (test with errors.Is). Keepalives that a change
+// brings about become due at once and are HandleTimeout's, so ask for the Deadline afterwards; what packets waited
+// for may come out of this call: deal with out as after every other.
 //
 // A peer with our own public key is silently ignored, and an identity whose public key is a peer's removes
 // that peer (UAPI-33). An update never re-creates a peer (LIFE-08).
@@ -174,7 +175,7 @@ func (d *Device) remove(p *peer, out *Batch) {
 	d.routes.RemoveAll(p)
 	delete(d.byKey, p.public)
 	// Jobs that are out hold p: they find it dead when they come back (design §4). Its ID is not used again.
-	p.dead, p.psk = true, PresharedKey{}
+	p.dead, p.psk, p.ss = true, PresharedKey{}, handshake.StaticStatic{}
 	i, _ := slices.BinarySearchFunc(d.peers, p.id, byID)
 	d.peers[i].peer = nil
 	d.holes++
@@ -267,6 +268,9 @@ func (d *Device) changeIdentity(id Identity, out *Batch) {
 				k.expired = true
 			}
 		}
+		if p.staged.Len() > 0 {
+			d.keepalive(p, CausePacket, out) // what waited for a key need not wait for the next packet
+		}
 		d.traceTimers(p, timers.None, out)
 	}
 }
@@ -294,7 +298,7 @@ func (d *Device) Down(now timers.Time, out *Batch) {
 	}
 	d.up = false
 	d.generation++
-	d.waiting = d.waiting[:0]
+	d.waiting = nil
 	for p := range d.all() {
 		if d.bad == "down-keeps-keys" {
 			p.timers.Down()

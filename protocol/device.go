@@ -39,6 +39,7 @@ type Device struct {
 	lastID PeerID
 	byKey  map[PublicKey]*peer
 	byIdx  map[uint32]indexEntry
+	recent *keypair // the key pair found last for a transport message; in byIdx
 	routes *routing.Table[*peer]
 	queue  timers.Queue
 	staged staging.Budget
@@ -84,7 +85,7 @@ func New(c Config) (*Device, error) {
 	}
 	d := &Device{
 		limits: c.Limits.withDefaults(), trace: c.Trace, entropy: c.Entropy,
-		now: c.Start, origin: c.Start, wall: c.Wall, mtu: c.MTU,
+		now: c.Start, origin: c.Start, wall: cmp.Or(c.Wall, time.Unix(0, 0)), mtu: c.MTU,
 		byKey: map[PublicKey]*peer{}, byIdx: map[uint32]indexEntry{}, routes: &routing.Table[*peer]{},
 		hasher: cookie.NewHasher(),
 	}
@@ -162,13 +163,13 @@ func (d *Device) drawHandshake() (h drawn, ok bool) {
 	case "predictable-index":
 		h.index = uint32(len(d.byIdx))
 	}
-	for d.indexTaken(h.index) {
+	for n := 0; n < 8 && d.indexTaken(h.index); n++ { // so often in a row is no chance, but a broken source
 		if !d.read(d.draw[:4]) {
 			return h, false
 		}
 		h.index = binary.LittleEndian.Uint32(d.draw[:])
 	}
-	return h, true
+	return h, !d.indexTaken(h.index)
 }
 
 // indexTaken looks over pending handshakes and live key pairs of all peers (KEY-01).
@@ -274,7 +275,7 @@ func (d *Device) stats(p *peer) PeerStats {
 		Staged: p.staged.Len(), Session: p.current().maySend(d.now, d.bad),
 	}
 	if p.shaken {
-		s.LastHandshake = time.Unix(0, p.lastHandshake)
+		s.LastHandshake = time.Unix(0, p.lastHandshake).UTC()
 	}
 	return s
 }

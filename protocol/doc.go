@@ -32,7 +32,8 @@
 //     Replay window, key confirmation, roaming, source check and timers move only in HandleOpened, so hand the
 //     OpenJobs back in order too. A job that has become stale is dropped there, with a reason. Packets that a new
 //     session lets go come out as seal jobs of the same batch.
-//  5. Time does not go backwards: an older now is raised to the latest one and reported as EventClock.
+//  5. Time does not go backwards: an older now is raised to the latest one and, by the calls that have a Batch,
+//     reported as EventClock.
 //  6. Unauthenticated input changes no protocol state and allocates nothing in a Handle call. (The first message
 //     under load makes the two source tables, once per Device.)
 //  7. An outstanding job keeps the key that it needs, even if the session is dropped meanwhile. How well keys are

@@ -1,6 +1,11 @@
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/purewire/purewire/protocol/internal/handshake"
+	"github.com/purewire/purewire/timers"
+)
 
 // Invariants says what is wrong with the bookkeeping of d, for tests: an index that nobody uses any more or that stands
 // for the wrong thing (KEY-01), job slots that got lost, peers that are known here and not there.
@@ -25,8 +30,11 @@ func (d *Device) Invariants() error {
 			want[p.pending.index] = indexEntry{peer: p}
 		}
 	}
-	if peers != len(d.byKey) || peers != d.queue.Len() {
-		return fmt.Errorf("%d peers, %d keys, %d in the timer queue", peers, len(d.byKey), d.queue.Len())
+	if err := d.stuck(); err != nil {
+		return err
+	}
+	if peers != len(d.byKey) {
+		return fmt.Errorf("%d peers, %d keys", peers, len(d.byKey))
 	}
 	if at, why, ok := d.Deadline(); ok && !d.up {
 		return fmt.Errorf("down, but %v is due at %v", why, at)
@@ -59,4 +67,29 @@ func (d *Device) Invariants() error {
 		}
 	}
 	return nil
+}
+
+// stuck finds packets that wait for something that will never happen by itself, and initiations that wait for a slot
+// while there is one.
+func (d *Device) stuck() error {
+	for p := range d.all() {
+		_, retries := p.timers.Deadline(timers.RetransmitHandshake)
+		busy := retries || p.creating != 0 || p.consuming > 0
+		reachable := d.up && d.identity != nil && p.endpoint.IsValid() && p.ss.State != handshake.Never
+		if p.staged.Len() > 0 && reachable && !busy {
+			return fmt.Errorf("peer %d: %d packets wait, and nothing is under way", p.id, p.staged.Len())
+		}
+		if p.creating == waitsForSlot && len(d.free) > 0 {
+			return fmt.Errorf("peer %d waits for a slot, and %d are free", p.id, len(d.free))
+		}
+	}
+	return nil
+}
+
+// Indices are all indices in use, in no order.
+func (d *Device) Indices() (all []uint32) {
+	for i := range d.byIdx {
+		all = append(all, i)
+	}
+	return all
 }

@@ -44,7 +44,7 @@ func (d *Device) initiate(p *peer, cause Cause, retry bool, out *Batch) {
 func (d *Device) serveWaiting(out *Batch) {
 	for len(d.waiting) > 0 && len(d.free) > 0 {
 		p := d.waiting[0]
-		d.waiting = d.waiting[1:]
+		d.waiting[0], d.waiting = nil, d.waiting[1:]
 		if p.creating == waitsForSlot {
 			p.creating = 0
 			d.initiate(p, p.cause, p.retry, out) // looks again: identity or endpoint may have gone meanwhile
@@ -188,14 +188,11 @@ func (d *Device) commitConsume(s *jobSlot, out *Batch) {
 	p.timers.ResponseReceived(d.now)
 	d.complete(p, true, out)
 	p.rx += wire.ResponseSize
-	d.confirm(p, out)
-}
-
-// confirm sends what waits, "the queued packets if any, else one keepalive" (HS-14, HS-15).
-func (d *Device) confirm(p *peer, out *Batch) {
 	waited := p.staged.Len() > 0
-	d.flush(p, out)
-	if !waited && d.bad != "no-confirmation" || d.bad == "extra-keepalive" {
+	if d.bad != "no-confirmation" || waited {
+		d.keepalive(p, CausePacket, out) // "the queued packets if any, else one keepalive" (HS-14, HS-15)
+	}
+	if d.bad == "extra-keepalive" && waited {
 		d.sealEmpty(p, out)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // goroutine and given back, once, to [Device.HandleShaken]. It refers to a slot of the device's pool; the
 // generation makes a handle that was given back before harmless. It does not belong to the Batch it came in.
 type HandshakeJob struct {
+	device     *Device
 	slot       *jobSlot
 	generation uint64
 }
@@ -86,7 +87,7 @@ func (d *Device) bind(s *jobSlot, p *peer) {
 func (d *Device) hand(s *jobSlot, out *Batch) {
 	d.lastJob++
 	s.generation, s.done, s.refused = d.lastJob, false, DropNone
-	out.Handshakes = append(out.Handshakes, HandshakeJob{s, s.generation})
+	out.Handshakes = append(out.Handshakes, HandshakeJob{d, s, s.generation})
 }
 
 // release wipes the slot and puts it back.
@@ -155,13 +156,14 @@ func (s *jobSlot) answer() (err error) {
 	return err
 }
 
-// HandleShaken takes back handshake jobs, done by a Worker or not: one that was not done is dropped as
-// DropBusy. Each counts once; a second return is ignored.
+// HandleShaken takes back handshake jobs, done by a Worker or never given to one: that is dropped as DropBusy. A job
+// that a Worker still has must not be given back. Each counts once; a second return is ignored, and so is the job of
+// another Device.
 func (d *Device) HandleShaken(now timers.Time, in []HandshakeJob, out *Batch) {
 	d.tick(now, out)
 	for _, job := range in {
 		s := job.slot
-		if s == nil || s.generation == 0 || s.generation != job.generation {
+		if s == nil || s.generation == 0 || s.generation != job.generation || job.device != d {
 			continue
 		}
 		s.generation = 0 // from here on this handle is an old one

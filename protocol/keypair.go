@@ -57,7 +57,7 @@ func (d *Device) derive(p *peer, keys *handshake.Keys, h *drawn, remote uint32, 
 func (d *Device) put(p *peer, k *keypair, to Slot, out *Batch) {
 	if old := p.keys[to]; old != nil {
 		delete(d.byIdx, old.local)
-		p.keys[to] = nil
+		p.keys[to], d.recent = nil, nil
 		d.moved(old, SlotNone, out)
 	}
 	if k != nil {

@@ -57,8 +57,8 @@ func (d *Device) reject(out *Batch, reason DropReason, p *peer, pkt *Packet) {
 func (d *Device) seal(p *peer, pkt Packet, out *Batch) {
 	// Who waits behind a rotation keeps the key that the job was given (KEY-08): nothing is looked up again later.
 	k := p.current()
-	job := SealJob{Datagram: Datagram{Packet: pkt, Endpoint: p.endpoint}, Peer: p.id, aead: k.send, counter: k.counter,
-		remote: k.remote, padded: d.pad(pkt.Len)}
+	job := SealJob{Datagram: Datagram{Packet: pkt, Endpoint: p.endpoint}, Peer: p.id, keypair: k, counter: k.counter,
+		padded: d.pad(pkt.Len)}
 	k.counter++
 	if d.bad == "nonce-reuse" {
 		job.counter &^= 1
@@ -72,16 +72,11 @@ func (d *Device) seal(p *peer, pkt Packet, out *Batch) {
 	}
 	p.tx += uint64(job.Size())
 	out.Seal = append(out.Seal, job)
-	switch {
-	case pkt.Len > 0:
+	if pkt.Len > 0 || d.bad == "keepalive-is-data" {
 		p.timers.DataSent(d.now, k.jitter)
-	case d.bad == "keepalive-is-data":
-		p.timers.DataSent(d.now, k.jitter)
-	default:
+	} else {
 		p.timers.KeepaliveSent(d.now)
-		if d.tracing(EventKeepaliveSent) {
-			d.emit(out, Event{Kind: EventKeepaliveSent, Peer: p.id, Endpoint: p.endpoint})
-		}
+		d.emit(out, Event{Kind: EventKeepaliveSent, Peer: p.id, Endpoint: p.endpoint})
 	}
 	if d.session(k).RekeyOnSend(d.now, k.counter) {
 		d.rekey(p, k, out)

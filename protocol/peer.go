@@ -37,7 +37,7 @@ type peer struct {
 
 	id         PeerID
 	handshakes uint32 // generation of pending: initiations made and accepted
-	consuming  uint16 // responses to pending that are being worked on
+	consuming  uint32 // responses to pending that are being worked on
 	retry      bool   // that initiation is a retransmission
 	cause      Cause  // of that initiation
 	stamped    bool

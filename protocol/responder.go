@@ -138,12 +138,6 @@ func (d *Device) refuseOpen(s *jobSlot) (p *peer, r DropReason) {
 	return p, DropNone
 }
 
-// floods reports whether an initiation of p arrived less than 20 ms after the last accepted one (HS-28). A
-// message that is refused for it leaves no trace, its timestamp included (OPEN-7).
-func (d *Device) floods(p *peer, s *jobSlot) bool {
-	return p.accepted && s.arrival.Sub(p.lastAccepted) < timers.InitiationFloodInterval && d.bad != "no-flood-limit"
-}
-
 // commitAnswer is E2 and E3: the initiation is genuine and new, so it is accepted and answered. The timestamp
 // is compared with the greatest one of now: of two copies that were worked on at once one is answered.
 func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
@@ -178,6 +172,9 @@ func (d *Device) commitAnswer(s *jobSlot, out *Batch) {
 	d.emit(out, Event{Kind: EventResponseSent, Peer: p.id, Endpoint: p.endpoint, Local: s.drawn.index, Remote: remote})
 	p.rx += wire.InitiationSize
 	p.timers.InitiationReceived(d.now)
+	if p.staged.Len() > 0 {
+		p.timers.WantInitiation(d.now, true) // should the peer never confirm, T1 runs for what waits
+	}
 	if d.bad == "handshake-time-on-response" {
 		d.complete(p, false, out)
 	}
@@ -193,8 +190,8 @@ func (d *Device) refuseAnswer(p *peer, s *jobSlot) DropReason {
 		return s.refused
 	case bytes.Compare(s.stamp[:], p.greatest[:]) <= 0 && d.bad != "ignore-timestamp":
 		return DropOldTimestamp // TAI-02
-	case d.floods(p, s):
-		return DropFlood
+	case p.accepted && s.arrival.Sub(p.lastAccepted) < timers.InitiationFloodInterval && d.bad != "no-flood-limit":
+		return DropFlood // HS-28, by arrival; it leaves no trace, and its timestamp can come again (OPEN-7)
 	}
 	return DropNone
 }

@@ -19,9 +19,10 @@ var hsMoreCases = []ruleCase{
 		r.advance(30e9)
 		r.silent("there is no private key")
 		r.configure(protocol.Change{Op: protocol.OpIdentity, Identity: r.key})
+		first := r.one(1, "with a key, for what waits")
 		r.forget()
 		r.send(o.ours("y"))
-		msg, s := o.read(r.one(1, "with a key").msg).respond()
+		msg, s := o.read(first.msg).respond()
 		o.says(msg)
 		s.wants("what waited", o.ours("x"), o.ours("y"))
 	}},
@@ -34,8 +35,10 @@ var hsMoreCases = []ruleCase{
 		r.release()
 		r.silent("there is no private key")
 		r.configure(protocol.Change{Op: protocol.OpIdentity, Identity: r.key})
-		r.send(p.ours("y"))
-		p.read(r.one(1, "the next packet initiates").msg)
+		both := r.take()
+		if len(of(both, 1)) != 2 {
+			r.Errorf("with a key again, %d initiations for what waits at two peers", len(of(both, 1)))
+		}
 	}},
 	{"HS25AResponseToAReplacedInitiationIsDropped", "HS-25 HS-11", func(r *rig) {
 		o := r.peer(1)

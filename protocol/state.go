@@ -20,7 +20,7 @@ func (d *Device) Clone(entropy io.Reader) *Device {
 	}
 	c := *d
 	c.entropy, c.hasher, c.sources, c.answered = entropy, cookie.NewHasher(), d.sources.Clone(), d.answered.Clone()
-	c.byKey, c.byIdx, c.waiting = map[PublicKey]*peer{}, map[uint32]indexEntry{}, nil
+	c.byKey, c.byIdx, c.waiting, c.recent = map[PublicKey]*peer{}, map[uint32]indexEntry{}, nil, nil
 	c.routes, c.queue = &routing.Table[*peer]{}, timers.Queue{}
 	c.makeSlots()
 	c.peers = slices.Clone(d.peers)
@@ -60,9 +60,10 @@ func (d *Device) adopt(of *peer) *peer {
 	return &p
 }
 
-// AppendState appends a canonical text of all that decides what the device will do: two devices with equal states
-// do the same under the same inputs from then on. Indices are named by first use and stand for their sessions'
-// keys; times are relative to now, those in the past clamped to 540 s. Drops and byte counters are no part of it.
+// AppendState appends a canonical text of what decides what the device will do: two devices with equal states, limits
+// and entropy do the same under the same inputs from then on. Indices are named by first use and stand for their
+// sessions' keys; times are relative to now, those in the past clamped to 540 s. No part of it are drops and byte
+// counters, and of the load state all but whether there is load: not the rates, budgets and cookie secret behind it.
 func (d *Device) AppendState(b []byte) []byte {
 	names := map[uint32]int{}
 	name := func(index uint32) int {
@@ -86,8 +87,9 @@ func (d *Device) AppendState(b []byte) []byte {
 			p.stamped, min(ago(p.lastAccepted), timers.InitiationFloodInterval), p.accepted)
 		for _, k := range p.keys {
 			if k != nil {
-				b = fmt.Appendf(b, " %v #%d #%d age=%v initiator=%t expired=%t sent=%d window=%x\n", k.slot, name(k.local),
-					name(k.remote), ago(k.session.Born), k.session.Initiator, k.expired, k.counter, k.window)
+				b = fmt.Appendf(b, " %v #%d #%d age=%v initiator=%t expired=%t jitter=%v sent=%d window=%x\n", k.slot,
+					name(k.local), name(k.remote), ago(k.session.Born), k.session.Initiator, k.expired, k.jitter, k.counter,
+					k.window)
 			}
 		}
 		if p.pending != nil {

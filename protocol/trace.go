@@ -28,8 +28,6 @@ func (d *Device) drop(out *Batch, r DropReason, p *peer, from Endpoint, length i
 	}
 }
 
-const timerEvents EventMask = 1<<EventTimerArmed | 1<<EventTimerCancelled
-
 // shownTimer is a timer as it was reported last.
 type shownTimer struct {
 	at    timers.Time
@@ -39,7 +37,7 @@ type shownTimer struct {
 // traceTimers reports how p's timers changed since it was last called for p. Re-arming is reported for T1
 // alone: the others move with nearly every packet. One that fired was reported already.
 func (d *Device) traceTimers(p *peer, fired timers.Kind, out *Batch) {
-	if d.trace&timerEvents == 0 || p == nil {
+	if p == nil || d.trace&(1<<EventTimerArmed|1<<EventTimerCancelled) == 0 {
 		return
 	}
 	if p.shown == nil {

@@ -36,7 +36,11 @@ func (d *Device) HandleDatagrams(now timers.Time, in []Datagram, out *Batch) {
 // whichever slot it is in (KEY-06, KEY-07).
 func (d *Device) handleTransport(dg *Datagram, out *Batch) {
 	msg := dg.Bytes()
-	k := d.byIdx[wire.TransportReceiver(msg)].keypair
+	index, k := wire.TransportReceiver(msg), d.recent
+	if k == nil || k.local != index { // most packets come in company
+		k = d.byIdx[index].keypair
+		d.recent = k
+	}
 	if k == nil {
 		d.drop(out, DropUnknownIndex, nil, dg.Endpoint, dg.Len)
 		return
@@ -54,7 +58,7 @@ func (d *Device) handleTransport(dg *Datagram, out *Batch) {
 	if d.bad == "roam-before-auth" {
 		k.peer.endpoint = dg.Endpoint
 	}
-	out.Open = append(out.Open, OpenJob{Datagram: *dg, aead: k.receive, keypair: k, counter: counter, length: dg.Len})
+	out.Open = append(out.Open, OpenJob{Datagram: *dg, keypair: k, counter: counter, length: dg.Len})
 }
 
 // HandleOpened takes the open jobs back from the Worker, in the order in which they came: here a message is
@@ -80,6 +84,8 @@ func (d *Device) refuseOpened(j *OpenJob) DropReason {
 	switch {
 	case k.slot == SlotNone:
 		return DropSuperseded // the key pair was dropped while the job was out
+	case k.session.Expired(d.now) && d.bad != "keys-live-forever":
+		return DropKeyExpired // or it grew too old meanwhile (KEY-10)
 	case !j.opened:
 		if d.bad == "forgery-burns-counter" {
 			k.window.Accept(j.counter, timers.RejectAfterMessages)
@@ -118,20 +124,15 @@ func (d *Device) authentic(p *peer, j *OpenJob, out *Batch) {
 		p.timers.Confirmed(d.now)
 		d.complete(p, false, out)
 	}
-	switch {
-	case empty && d.bad == "keepalive-loop":
+	if !empty || d.bad == "keepalive-loop" {
 		p.timers.DataReceived(d.now)
-	case empty:
+	} else {
 		p.timers.KeepaliveReceived(d.now)
-		if d.tracing(EventKeepaliveReceived) {
-			d.emit(out, Event{Kind: EventKeepaliveReceived, Peer: p.id, Endpoint: j.Endpoint})
-		}
-	default:
-		p.timers.DataReceived(d.now)
+		d.emit(out, Event{Kind: EventKeepaliveReceived, Peer: p.id, Endpoint: j.Endpoint})
 	}
 	// After the receipt was noted, so that T3 runs for what leaves here (see timers.Peer.ResponseReceived).
-	if confirmed && p.current().maySend(d.now, d.bad) && d.bad != "no-flush-on-confirm" {
-		d.flush(p, out) // HS-18, but nothing leaves under an identity that we gave up meanwhile (KEY-15)
+	if confirmed && p.staged.Len() > 0 && d.bad != "no-flush-on-confirm" {
+		d.keepalive(p, CausePacket, out) // HS-18; under an identity that we gave up a handshake leaves instead (KEY-15)
 	}
 	if c := p.current(); c != nil && d.bad != "no-rekey-on-receive" && p.timers.RekeyOnReceive(d.now, d.session(c)) {
 		d.initiate(p, CauseRekeyReceive, false, out)

@@ -34,10 +34,10 @@ func (w *Worker) Seal(jobs []SealJob) {
 			j.Buf, j.Off = j.Dst, 0
 		}
 		msg := j.Buf[j.Off : j.Off+size]
-		wire.PutTransportHeader(msg, j.remote, j.counter)
+		wire.PutTransportHeader(msg, j.keypair.remote, j.counter)
 		body := msg[Headroom : Headroom+j.padded]
 		clear(body[len(plain):]) // whatever lay behind the packet must not leak
-		j.aead.Seal(body[:0], w.setNonce(j.counter), body, nil)
+		j.keypair.send.Seal(body[:0], w.setNonce(j.counter), body, nil)
 		j.Len = size
 	}
 }
@@ -52,7 +52,7 @@ func (w *Worker) Open(jobs []OpenJob) {
 		if j.Dst != nil {
 			opened.Buf, opened.Off = j.Dst, 0
 		}
-		if _, err := j.aead.Open(opened.Bytes()[:0], w.setNonce(j.counter), sealed, nil); err == nil {
+		if _, err := j.keypair.receive.Open(opened.Bytes()[:0], w.setNonce(j.counter), sealed, nil); err == nil {
 			j.Packet, j.opened = opened, true
 		}
 	}
@@ -69,7 +69,7 @@ func (w *Worker) Shake(jobs []HandshakeJob) {
 
 // Finish does all the work of b here and now: decrypts, shakes hands until no job is left, encrypts. It leaves
 // in b what is to be sent ([Batch.Outgoing]) and delivered. For callers that do not spread work over cores it
-// is all there is to know: Handle…, Finish, send, Reset.
+// is all there is to know: Handle…, Finish, send, Reset. What is in b is sealed then: Reset it before the next round.
 func Finish(now timers.Time, d *Device, b *Batch, w *Worker) {
 	w.Open(b.Open)
 	d.HandleOpened(now, b.Open, b)

@@ -38,12 +38,11 @@ func _() {
 	_ = x[ActNewHandshake-4]
 	_ = x[ActZero-5]
 	_ = x[ActPersistentKeepalive-6]
-	_ = x[NumActions-7]
 }
 
-const _Action_name = "noneretrygive-upkeepalivenew-handshakezeropersistent-keepaliveNumActions"
+const _Action_name = "noneretrygive-upkeepalivenew-handshakezeropersistent-keepalive"
 
-var _Action_index = [...]uint8{0, 4, 9, 16, 25, 38, 42, 62, 72}
+var _Action_index = [...]uint8{0, 4, 9, 16, 25, 38, 42, 62}
 
 func (i Action) String() string {
 	if i >= Action(len(_Action_index)-1) {

@@ -128,10 +128,10 @@ func (p *Peer) DataReceived(now Time) {
 }
 
 // KeysExpiredByIdentity is for a changed private key of our own: the next packet may initiate at once, and a retry
-// that is armed is due at once (KEY-15).
+// that is armed, or was deferred for a response that means nothing any more, is due at once (KEY-15).
 func (p *Peer) KeysExpiredByIdentity(now Time) {
 	p.attempts, p.handshakeSent = 0, false
-	if p.deadline[RetransmitHandshake-1] != Never {
+	if p.deferred || p.deadline[RetransmitHandshake-1] != Never {
 		p.arm(RetransmitHandshake, now)
 	}
 }

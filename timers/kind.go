@@ -47,6 +47,4 @@ const (
 	// ActPersistentKeepalive: T5 fired and runs again. Send staged packets or one empty message; with no usable
 	// session want an initiation, no retry (TIMER-20).
 	ActPersistentKeepalive // persistent-keepalive
-	// NumActions is the length of an array indexed by Action.
-	NumActions
 )

@@ -6,10 +6,7 @@ package timers
 // deadline, but may be earlier: a packet touches the heap only to move a deadline forward, while cancelling and
 // putting off, which is what nearly every packet does, leave the entry stale for Next to correct. So each entry is
 // corrected about once per timer length instead of once per packet. A peer with nothing armed has no entry.
-type Queue struct {
-	heap  []entry
-	peers int
-}
+type Queue struct{ heap []entry }
 
 // entry is ordered by time, then id; the kind is the peer's to say.
 type entry struct {
@@ -27,7 +24,6 @@ func (q *Queue) Add(p *Peer, id uint32) {
 	}
 	*p = Peer{queue: q, id: id}
 	p.Down()
-	q.peers++
 }
 
 // AddCopy adds p with the id, timers and variables of another peer, of any queue: for cloning a device.
@@ -49,11 +45,7 @@ func (q *Queue) Remove(p *Peer) {
 		q.delete(int(p.slot) - 1)
 	}
 	*p = Peer{}
-	q.peers--
 }
-
-// Len returns the number of peers added and not removed, idle ones included.
-func (q *Queue) Len() int { return q.peers }
 
 // Next returns the earliest deadline with its peer and kind: the smaller id, then the smaller kind of those due at
 // one moment. ok is false if nothing is armed. The answer holds until the next event of any peer.

@@ -99,10 +99,10 @@ func TestNames(t *testing.T) {
 	for k := None; k <= NumKinds; k++ {
 		seen[k.String()] = true
 	}
-	for a := ActNone; a <= NumActions; a++ {
+	for a := ActNone; a <= ActPersistentKeepalive; a++ {
 		seen["act:"+a.String()] = true
 	}
-	if want := int(NumKinds) + 1 + int(NumActions) + 1; len(seen) != want || seen[""] || seen["act:"] {
+	if want := int(NumKinds) + 1 + int(ActPersistentKeepalive) + 1; len(seen) != want || seen[""] || seen["act:"] {
 		t.Errorf("names are not distinct and complete: %v", seen)
 	}
 	if Kind(200).String() != "Kind(200)" || Action(200).String() != "Action(200)" {
