@@ -90,6 +90,7 @@ type Change struct {
 	PresharedKey *PresharedKey
 	// Endpoint is only where we begin: the next authentic message from elsewhere moves it (ROAM-07).
 	Endpoint            *netip.AddrPort // the zero AddrPort forgets the endpoint
+	EndpointIfIndex     uint32          // with Endpoint, if that is link-local: its scope (ROAM-11)
 	PersistentKeepalive *uint16         // seconds, 0 is off (TIMER-19)
 	ReplaceAllowedIPs   bool            // empty the list before AllowedIPs are added
 	RemoveAllowedIPs    []netip.Prefix  // exactly these, if the peer has them

@@ -205,7 +205,9 @@ func (d *Device) update(p *peer, c *Change, out *Batch) {
 	}
 	if c.Endpoint != nil {
 		first := !p.endpoint.IsValid() && c.Endpoint.IsValid()
-		p.endpoint = Endpoint{Remote: netip.AddrPortFrom(c.Endpoint.Addr().Unmap().WithZone(""), c.Endpoint.Port())}
+		p.endpoint = Endpoint{IfIndex: c.EndpointIfIndex,
+			Remote: netip.AddrPortFrom(c.Endpoint.Addr().Unmap().WithZone(""), c.Endpoint.Port())}
+		p.forgetSource() // which takes away an interface that is no scope
 		if *c.Endpoint == (netip.AddrPort{}) {
 			p.endpoint = Endpoint{}
 		}

@@ -256,10 +256,14 @@ func (d *Device) Stats(id PeerID) (PeerStats, bool) {
 }
 
 // Peers yields a snapshot of every peer, by ascending ID. The device must not be changed meanwhile.
-func (d *Device) Peers() iter.Seq[PeerStats] {
+func (d *Device) Peers() iter.Seq[PeerStats] { return d.PeersAfter(0) }
+
+// PeersAfter is Peers without the peers up to an ID: for those who look at a few at a time, with changes in between.
+func (d *Device) PeersAfter(id PeerID) iter.Seq[PeerStats] {
 	return func(yield func(PeerStats) bool) {
-		for p := range d.all() {
-			if !yield(d.stats(p)) {
+		first, _ := slices.BinarySearchFunc(d.peers, id+1, byID)
+		for _, e := range d.peers[first:] {
+			if e.peer != nil && !yield(d.stats(e.peer)) {
 				return
 			}
 		}

@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -198,5 +199,68 @@ func TestJobOfAnotherDevice(t *testing.T) {
 	a.Device.HandleShaken(now, ours.Handshakes, &ours)
 	if len(ours.Datagrams) != 1 {
 		t.Errorf("alice sends %d initiations, want 1", len(ours.Datagrams))
+	}
+}
+
+// alone is a device without peers.
+func alone(t *testing.T) *protocol.Device {
+	d, err := protocol.New(protocol.Config{Identity: protocoltest.Identity("a", 1),
+		Entropy: protocoltest.NewEntropy(1, "alone")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Pages of PeersAfter are Peers, whatever is removed in between.
+func TestPeersAfter(t *testing.T) {
+	d := alone(t)
+	var b protocol.Batch
+	for i := range 10 {
+		k := protocoltest.Identity("b", i).PublicKey()
+		if err := d.Configure(0, []protocol.Change{{Op: protocol.OpAddPeer, Peer: k}}, &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []protocol.PeerID
+	last := protocol.PeerID(0)
+	for page := 0; page < 10; page++ {
+		n := 0
+		for s := range d.PeersAfter(last) {
+			if seen, last, n = append(seen, s.ID), s.ID, n+1; n == 3 {
+				break
+			}
+		}
+		if page == 0 { // one that was seen, one that was not
+			for _, i := range []int{1, 4} {
+				k := protocoltest.Identity("b", i).PublicKey()
+				if err := d.Configure(0, []protocol.Change{{Op: protocol.OpRemovePeer, Peer: k}}, &b); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if want := []protocol.PeerID{1, 2, 3, 4, 6, 7, 8, 9, 10}; !slices.Equal(seen, want) {
+		t.Errorf("pages show %v, want %v", seen, want)
+	}
+}
+
+// A configured link-local endpoint keeps its scope, any other has none (ROAM-11).
+func TestROAM11ConfiguredScope(t *testing.T) {
+	for _, c := range []struct {
+		at   string
+		want uint32
+	}{{"[fe80::1%eth0]:5", 7}, {"[fe80::1]:5", 7}, {"[2001:db8::1]:5", 0}, {"192.0.2.1:5", 0},
+		{"[::ffff:192.0.2.1]:5", 0}} {
+		d, at := alone(t), netip.MustParseAddrPort(c.at)
+		err := d.Configure(0, []protocol.Change{{Op: protocol.OpAddPeer, Peer: protocoltest.Identity("b", 1).PublicKey(),
+			Endpoint: &at, EndpointIfIndex: 7}}, &protocol.Batch{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := d.Stats(1)
+		if s.Endpoint.IfIndex != c.want || s.Endpoint.Remote.Addr().Zone() != "" || s.Endpoint.Remote.Addr().Is4In6() {
+			t.Errorf("%s: %+v, want scope %d", c.at, s.Endpoint, c.want)
+		}
 	}
 }
