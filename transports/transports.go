@@ -109,7 +109,9 @@ type Link interface {
 type SourceError struct{ Local netip.Addr }
 
 // Error names the address.
-func (e *SourceError) Error() string { return "purewire: source address " + e.Local.String() + " is gone" }
+func (e *SourceError) Error() string {
+	return "purewire: source address " + e.Local.String() + " is gone"
+}
 
 // Core is what the Node calls of a protocol.Device, so that a recorder (protocol/eventlog) can sit between. All calls
 // are made under one lock. A batch's Open jobs go back whole, in order, together with that same batch.
