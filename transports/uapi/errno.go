@@ -13,6 +13,8 @@ type Error struct {
 	Errno  int    // as in errno.h, positive
 	Line   int    // of the request, from 1; 0 if it is about no line. A Client does not learn it
 	Reason string // never holds a value of the request, which may be a key
+
+	endless bool // the connection cannot go on behind it
 }
 
 func (e *Error) Error() string {
@@ -46,7 +48,8 @@ var coreErrnos = []struct {
 // asError gives err its errno (UAPI-05): EIO if nothing is known about it.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e
+		own := *e
+		return &own
 	}
 	if n, ok := errors.AsType[syscall.Errno](err); ok && n != 0 {
 		return &Error{Errno: portable(n), Reason: err.Error()}
