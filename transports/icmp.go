@@ -233,17 +233,17 @@ func (u *unreachables) allow(now timers.Time) bool {
 // writeUnreachables writes the errors to the tunnel, each in an inbound turn of its own.
 func (n *Node) writeUnreachables() {
 	h := n.timing
-	in, one := newBaton(), make([]protocol.Delivery, 1)
+	in, one := newPlace(), make([]protocol.Delivery, 1)
 	for {
 		select {
 		case b := <-n.icmp.full:
 			n.mu.Lock()
-			turn := n.in.draw(in)
+			turn := n.in.draw(&in)
 			n.mu.Unlock()
 			<-turn
 			one[0].Packet = protocol.Packet{Buf: b, Len: len(b)}
 			h.write(one)
-			in <- struct{}{}
+			in.done()
 			n.icmp.sent.Add(1)
 			n.icmp.free <- b
 		case <-n.quit:

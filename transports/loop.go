@@ -13,15 +13,15 @@ type hand struct {
 	node   *Node
 	batch  protocol.Batch
 	worker protocol.Worker
-	out    baton // ours
-	in     baton
+	out    place
+	in     place
 	turn   baton // the one to wait for before sending batch.Seal; nil if that is empty
 	send   []protocol.Datagram
 	tally  tally
 }
 
 func (n *Node) newHand() *hand {
-	h := &hand{node: n, out: newBaton(), in: newBaton()}
+	h := &hand{node: n, out: newPlace(), in: newPlace()}
 	n.hands = append(n.hands, h)
 	return h
 }
@@ -42,7 +42,7 @@ func (h *hand) leave() {
 	}
 	b.Handshakes = b.Handshakes[:0]
 	if len(b.Seal) > 0 {
-		h.turn = n.out.draw(h.out)
+		h.turn = n.out.draw(&h.out)
 	}
 	if at, _, ok := n.core.Deadline(); ok && at < n.armed {
 		n.armed = at
@@ -79,7 +79,7 @@ func (h *hand) settle() {
 		n.observer.Sealed(b.Seal)
 	}
 	h.transmit(h.send)
-	h.out <- struct{}{}
+	h.out.done()
 	h.turn = nil
 	clear(b.Seal)
 	b.Seal = b.Seal[:0]
@@ -184,7 +184,7 @@ func (n *Node) inbound(h *hand, source int, read token) {
 		now := n.enter()
 		n.core.HandleDatagrams(now, d.List, &h.batch)
 		if len(h.batch.Open) > 0 {
-			turn = n.in.draw(h.in)
+			turn = n.in.draw(&h.in)
 		}
 		h.leave()
 		if n.workers > 1 && worth(len(d.List), bytes) {
@@ -210,7 +210,7 @@ func (h *hand) deliver(turn baton) {
 	h.leave()
 	h.settle()
 	h.write(b.Deliveries)
-	h.in <- struct{}{}
+	h.in.done()
 }
 
 // write gives packets to the tunnel; the caller has the inbound turn.

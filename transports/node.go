@@ -83,8 +83,9 @@ type Node struct {
 	quit   chan struct{}
 	done   chan struct{}
 	once   sync.Once
-	life   sync.Mutex // guards began, cause
-	began  bool
+	life   sync.Mutex // guards ran, began, cause
+	ran    bool       // Run was called
+	began  bool       // Run or Close was: whoever came first closes done
 	cause  error
 	wg     sync.WaitGroup
 	icmp   *unreachables
@@ -152,11 +153,14 @@ func New(o Options) (*Node, error) {
 // the last. It can be called once. The Core is brought up by the tunnel's events or by Up.
 func (n *Node) Run(ctx context.Context) error {
 	n.life.Lock()
-	again := n.began
-	n.began = true
+	again, closed := n.ran, n.began
+	n.ran, n.began = true, true
 	n.life.Unlock()
-	if again {
+	switch {
+	case again:
 		return ErrRunning
+	case closed:
+		return nil // Close came first and has done everything
 	}
 	defer close(n.done)
 	if err := n.syncMTU(); err != nil && !errors.Is(err, ErrClosed) {

@@ -2,11 +2,21 @@ package transports
 
 import "github.com/purewire/purewire/protocol"
 
-// baton is what one goroutine hands to the next in line when its turn is over. It has room for one value, and needs
-// no more: whoever owns it can draw again at once, but gets its turn only after that value was taken.
+// baton is what one goroutine hands to the next in line when its turn is over. It has room for one value.
 type baton chan struct{}
 
-func newBaton() baton { return make(baton, 1) }
+// place is one goroutine's place in a line. It has two batons and uses them by turns: when it draws again at once it
+// has to wait for its own last one, and whoever comes behind must not take that in its stead. Two are enough, because
+// a turn comes only after the baton of the turn before last was taken.
+type place struct {
+	batons [2]baton
+	drawn  uint // how often
+}
+
+func newPlace() place { return place{batons: [2]baton{make(baton, 1), make(baton, 1)}} }
+
+// done ends the turn that was drawn last.
+func (p *place) done() { p.batons[p.drawn%2] <- struct{}{} }
 
 // turnstile gives turns in the order in which they are drawn. Drawing is done under the Node's lock; then each waits
 // for the baton of the one before and, when done, fills its own. Only the next in line is woken, and nothing is
@@ -14,14 +24,15 @@ func newBaton() baton { return make(baton, 1) }
 type turnstile struct{ last baton }
 
 func newTurnstile() turnstile {
-	first := newBaton()
+	first := make(baton, 1)
 	first <- struct{}{}
 	return turnstile{first}
 }
 
-// draw queues up the owner of mine and gives what it has to wait for.
-func (t *turnstile) draw(mine baton) (before baton) {
-	before, t.last = t.last, mine
+// draw queues up p and gives what it has to wait for.
+func (t *turnstile) draw(p *place) (before baton) {
+	p.drawn++
+	before, t.last = t.last, p.batons[p.drawn%2]
 	return before
 }
 
