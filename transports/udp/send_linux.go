@@ -99,11 +99,8 @@ func (l *Link) sendFamily(d []protocol.Datagram, v6 bool) error {
 			return net.ErrClosed
 		}
 		rest, err := s.out.send(l, d)
-		if err == nil || !s.closed.Load() {
+		if rest == len(d) || !s.closed.Load() {
 			return err
-		}
-		if rest == len(d) || l.current[i].Load() == s {
-			return net.ErrClosed
 		}
 		d = d[rest:]
 	}
