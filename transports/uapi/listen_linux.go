@@ -118,7 +118,7 @@ func FromFile(name string, file *os.File) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uapi: the inherited file is no listening socket: %w", err)
 	}
-	l := &listener{Listener: inner, path: Path(name), done: make(chan struct{})}
+	l := &listener{Listener: inner, path: Path(name), every: 2 * time.Second, done: make(chan struct{})}
 	unixListener, ok := inner.(*net.UnixListener)
 	if !ok {
 		inner.Close()
@@ -142,8 +142,9 @@ func FromFile(name string, file *os.File) (net.Listener, error) {
 type listener struct {
 	net.Listener
 	path    string
-	bound   os.FileInfo // the file that is ours
-	watch   *os.File    // inotify on its directory, or nil
+	bound   os.FileInfo   // the file that is ours
+	watch   *os.File      // inotify on its directory, or nil
+	every   time.Duration // how often to look without it
 	done    chan struct{}
 	watcher sync.WaitGroup
 
@@ -192,13 +193,10 @@ func (l *listener) changed() bool {
 	select {
 	case <-l.done:
 		return false
-	case <-time.After(lookEvery):
+	case <-time.After(l.every):
 		return true
 	}
 }
-
-// lookEvery is how often the file is looked for when the kernel does not tell.
-const lookEvery = 2 * time.Second
 
 func (l *listener) ours() bool {
 	now, err := os.Lstat(l.path)
