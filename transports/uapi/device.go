@@ -15,16 +15,16 @@ type Device interface {
 	// syscall.Errno in its chain, such as EADDRINUSE (UAPI-13), or the one that fits a sentinel error of protocol.
 	Configure(changes []protocol.Change, port *uint16, mark *uint32) error
 
-	// View calls f once while nothing else uses the core. f reads at most 256 peers and does no I/O. An error means
-	// that there is no core any more.
+	// View calls f once while nothing else uses the core. f does no I/O. It reads 256 peers at most, but for the list
+	// of all IDs with which a get begins. An error means that there is no core any more.
 	View(f func(core Core, port uint16, mark uint32)) error
 }
 
 // Core is what a get reads of a protocol.Device.
 type Core interface {
 	Identity() protocol.Identity
-	// PeersAfter yields the peers with a greater ID than after, by ascending ID.
-	PeersAfter(after protocol.PeerID) iter.Seq[protocol.PeerStats]
+	Peers() iter.Seq[protocol.PeerStats]
+	Stats(protocol.PeerID) (protocol.PeerStats, bool)
 	AllowedIPs(protocol.PeerID) iter.Seq[netip.Prefix]
 }
 

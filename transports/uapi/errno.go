@@ -17,6 +17,7 @@ type Error struct {
 	endless bool // the connection cannot go on behind it
 }
 
+// Error gives number, reason and line, and no value.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("uapi: errno %d", e.Errno)
 	if e.Reason != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/purewire/purewire/protocol"
@@ -15,8 +16,8 @@ const (
 	pageText  = 64 << 10 // bytes written at a time
 )
 
-// get answers "get=1" (UAPI-02). No set is applied between its first line and its last. Memory is bounded by a page
-// of peers with their allowed IPs, whatever the number of peers.
+// get answers "get=1" (UAPI-02). No set is applied between its first line and its last. Memory is a page of
+// peers with their allowed IPs, and an ID of 4 bytes for each of the others.
 func (s *Server) get(c *client, in *bufio.Reader) error {
 	refused, err := s.readLines(in, func([]byte) (int, error) { return 0, invalid("a get takes no lines") })
 	if err != nil {
@@ -45,16 +46,16 @@ type getter struct {
 	text   []byte
 	broken bool // the client does not take it
 
+	ids      []protocol.PeerID // that are still to come
 	stats    []protocol.PeerStats
 	prefixes []netip.Prefix // of all of stats
 	ends     []int          // where those of each end
-	more     bool
 }
 
 // all leaves the end of the answer in text.
 func (g *getter) all() error {
 	err := g.deviceKeys()
-	for err == nil && g.more {
+	for err == nil && len(g.ids) > 0 {
 		err = g.peers()
 	}
 	return err
@@ -65,7 +66,12 @@ func (g *getter) deviceKeys() error {
 	var id protocol.Identity
 	var port uint16
 	var mark uint32
-	err := g.device.View(func(core Core, p uint16, m uint32) { id, port, mark = core.Identity(), p, m })
+	err := g.device.View(func(core Core, p uint16, m uint32) {
+		id, port, mark = core.Identity(), p, m
+		for s := range core.Peers() {
+			g.ids = append(g.ids, s.ID)
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -79,30 +85,22 @@ func (g *getter) deviceKeys() error {
 	if mark != 0 {
 		g.number("fwmark", uint64(mark)) // UAPI-14
 	}
-	g.more = true
 	return nil
 }
 
 // peers reads a page under the lock and writes it without.
 func (g *getter) peers() error {
-	var after protocol.PeerID
-	if n := len(g.stats); n > 0 {
-		after = g.stats[n-1].ID
-	}
 	g.stats, g.prefixes, g.ends = g.stats[:0], g.prefixes[:0], g.ends[:0]
 	err := g.device.View(func(core Core, _ uint16, _ uint32) {
-		for p := range core.PeersAfter(after) {
-			g.stats = append(g.stats, p)
-			for prefix := range core.AllowedIPs(p.ID) {
-				g.prefixes = append(g.prefixes, prefix)
+		for len(g.ids) > 0 && len(g.stats) < pagePeers && len(g.prefixes) < 16*pagePeers {
+			if s, ok := core.Stats(g.ids[0]); ok {
+				g.stats = append(g.stats, s)
+				g.prefixes = slices.AppendSeq(g.prefixes, core.AllowedIPs(s.ID))
+				g.ends = append(g.ends, len(g.prefixes))
 			}
-			g.ends = append(g.ends, len(g.prefixes))
-			if len(g.stats) == pagePeers || len(g.prefixes) >= 16*pagePeers {
-				return
-			}
+			g.ids = g.ids[1:]
 		}
 	})
-	g.more = len(g.stats) > 0
 	from := 0
 	for i := range g.stats {
 		if err != nil {

@@ -23,10 +23,11 @@ import (
 
 // drawPrefix has few values, so that prefixes meet, and some with host bits.
 func drawPrefix(t *rapid.T) netip.Prefix {
-	a := netip.AddrFrom4([4]byte{10, byte(rapid.IntRange(0, 2).Draw(t, "net")), 0, byte(rapid.IntRange(0, 1).Draw(t, "host"))})
+	network, host := byte(rapid.IntRange(0, 2).Draw(t, "net")), byte(rapid.IntRange(0, 1).Draw(t, "host"))
+	a := netip.AddrFrom4([4]byte{10, network, 0, host})
 	bits := rapid.SampledFrom([]int{0, 8, 16, 32}).Draw(t, "bits")
 	if rapid.Bool().Draw(t, "v6") {
-		a, bits = netip.AddrFrom16([16]byte{0: 0x20, 15: a.As4()[3]}), bits*4
+		a, bits = netip.AddrFrom16([16]byte{0: 0x20, 2: network, 15: host}), bits*4
 	}
 	return netip.PrefixFrom(a, bits)
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"iter"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -35,19 +34,6 @@ type node struct {
 	applied, refused int
 	broken           error // what View fails with
 	viewed           int
-}
-
-// pages is a core that can be asked for the peers behind one.
-type pages struct{ *protocol.Device }
-
-func (p pages) PeersAfter(after protocol.PeerID) iter.Seq[protocol.PeerStats] {
-	return func(yield func(protocol.PeerStats) bool) {
-		for s := range p.Peers() {
-			if s.ID > after && !yield(s) {
-				return
-			}
-		}
-	}
 }
 
 func (n *node) Configure(changes []protocol.Change, port *uint16, mark *uint32) error {
@@ -88,7 +74,7 @@ func (n *node) View(f func(Core, uint16, uint32)) error {
 	defer n.mu.Unlock()
 	n.viewed++
 	if n.broken == nil {
-		f(pages{n.core}, n.port, n.mark)
+		f(n.core, n.port, n.mark)
 	}
 	return n.broken
 }

@@ -149,7 +149,8 @@ func TestUAPI31(t *testing.T) {
 		t.Fatal(err)
 	}
 	readAnswer(t, in)
-	if s := log.String(); !strings.Contains(s, "line=3") || !strings.Contains(s, "private_key") || strings.Contains(s, prv(1)) {
+	s := log.String()
+	if !strings.Contains(s, "line=3") || !strings.Contains(s, "private_key") || strings.Contains(s, prv(1)) {
 		t.Fatalf("the log says %q", s)
 	}
 }

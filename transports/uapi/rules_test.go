@@ -306,8 +306,10 @@ func TestUAPI17(t *testing.T) {
 func TestUAPI18(t *testing.T) {
 	r := newRig(t)
 	r.ok("public_key=" + pub(2) + "\nallowed_ip=10.0.0.0/8\n")
-	for _, section := range []string{"update_only=true\nallowed_ip=10.0.0.0/8\n", "allowed_ip=10.0.0.0/8\nupdate_only=true\n",
-		"update_only=true\nallowed_ip=10.0.0.0/8\nallowed_ip=-10.0.0.0/8\nallowed_ip=10.0.0.0/8\n"} {
+	for _, section := range []string{
+		"update_only=true\nallowed_ip=10.0.0.0/8\n", "allowed_ip=10.0.0.0/8\nupdate_only=true\n",
+		"update_only=true\nallowed_ip=10.0.0.0/8\nallowed_ip=-10.0.0.0/8\nallowed_ip=10.0.0.0/8\n",
+	} {
 		r.ok("public_key=" + pub(3) + "\n" + section)
 		if r.wantNo("public_key=" + pub(3)); r.routes(2) != "10.0.0.0/8" {
 			t.Fatalf("a section that was to be skipped took a prefix away: %q", section)

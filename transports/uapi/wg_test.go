@@ -130,7 +130,8 @@ func TestWgConfigurationFiles(t *testing.T) {
 	if got := ids(); got != "0 5 6 7 " {
 		t.Fatalf("after setconf of what showconf printed the peers are %s", got)
 	}
-	if again := mustWg(t, "showconf", "wgconf0"); again != shown || !strings.Contains(shown, "AllowedIPs = 10.3.0.0/16, ::/0\n") {
+	again := mustWg(t, "showconf", "wgconf0")
+	if again != shown || !strings.Contains(shown, "AllowedIPs = 10.3.0.0/16, ::/0\n") {
 		t.Fatalf("showconf prints\n%s\nand after setconf of that\n%s", shown, again)
 	}
 }
