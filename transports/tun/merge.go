@@ -34,7 +34,8 @@ func (f *flow) start(p []byte, udp bool) bool {
 	switch {
 	case len(p) >= ipv4Size && p[0] == 0x45:
 		l3, proto = ipv4Size, p[9]
-		if int(binary.BigEndian.Uint16(p[2:])) != len(p) || binary.BigEndian.Uint16(p[6:])&^dontFrag != 0 {
+		if int(binary.BigEndian.Uint16(p[2:])) != len(p) || binary.BigEndian.Uint16(p[6:])&^dontFrag != 0 ||
+			!headerIntact(p) {
 			return false
 		}
 	case len(p) >= ipv6Size && p[0]>>4 == 6:
@@ -80,7 +81,7 @@ func (f *flow) follows(q []byte) bool {
 	}
 	if f.l3 == ipv4Size {
 		if int(binary.BigEndian.Uint16(q[2:])) != len(q) || q[1] != p[1] || !bytes.Equal(q[6:10], p[6:10]) ||
-			!bytes.Equal(q[12:20], p[12:20]) {
+			!bytes.Equal(q[12:20], p[12:20]) || !headerIntact(q) {
 			return false
 		}
 		// The identification matters only to fragments (RFC 6864 §4.1). Where there can be some it has to be what
@@ -101,6 +102,10 @@ func (f *flow) follows(q []byte) bool {
 	f.parts++
 	return true
 }
+
+// headerIntact verifies the checksum of an IPv4 header without options: a router may have handed the peer a packet that
+// the host is to refuse, which it could not if the header were made anew.
+func headerIntact(p []byte) bool { return fold(sum(p[:ipv4Size], 0)) == 0xffff }
 
 func (f *flow) sameTransport(p, q []byte) bool {
 	if !bytes.Equal(q[:4], p[:4]) {
