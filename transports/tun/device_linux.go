@@ -65,8 +65,8 @@ func Open(name string, mtu int, o Options) (*Device, error) {
 	return OpenFD(fd, mtu, o)
 }
 
-// OpenFD takes over the descriptor of a TUN interface that somebody else has set up (WG_TUN_FD). It must be without
-// packet information (IFF_NO_PI); without IFF_VNET_HDR nothing is segmented or merged. On an error it is closed.
+// OpenFD takes over the descriptor of a TUN interface that somebody else has set up (WG_TUN_FD). It must have been
+// made without packet information (IFF_NO_PI), which cannot be checked; without IFF_VNET_HDR nothing is segmented or merged. On an error it is closed.
 func OpenFD(fd, mtu int, o Options) (*Device, error) {
 	d := &Device{}
 	if err := d.setup(fd, o); err != nil {
@@ -106,8 +106,9 @@ func (d *Device) setup(fd int, o Options) error {
 		return os.NewSyscallError("TUNGETIFF", err)
 	}
 	flags := request.Uint16()
-	if flags&unix.IFF_TUN == 0 || flags&unix.IFF_NO_PI == 0 {
-		return fmt.Errorf("%s: not a TUN interface without packet information: %w", request.Name(), unix.EINVAL)
+	// Whether there is packet information cannot be seen: the flag shares its bit with IFF_NOFILTER here.
+	if flags&unix.IFF_TUN == 0 {
+		return fmt.Errorf("%s: not a TUN interface: %w", request.Name(), unix.EINVAL)
 	}
 	if d.header = flags&unix.IFF_VNET_HDR != 0; !d.header {
 		return nil

@@ -55,6 +55,29 @@ func (s *space) do(f func()) {
 	<-done
 }
 
+// settle waits until IPv6 addresses can be used: the host makes their routes some time after the addresses, and drops
+// silently what is sent meanwhile.
+func (s *space) settle(t *testing.T, addresses ...string) {
+	t.Helper()
+	for late := time.Now().Add(deadline); ; time.Sleep(time.Millisecond) {
+		var tentative, routes []byte
+		s.do(func() {
+			tentative, _ = exec.Command("ip", "-6", "addr", "show", "tentative").CombinedOutput()
+			routes, _ = exec.Command("ip", "-6", "route", "show", "table", "local").CombinedOutput()
+		})
+		ready := len(tentative) == 0
+		for _, a := range addresses {
+			ready = ready && strings.Contains(string(routes), "local "+a+" ")
+		}
+		if ready {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatalf("%v cannot be used: tentative %q, routes %q", addresses, tentative, routes)
+		}
+	}
+}
+
 // ip runs the commands, which are arguments of ip(8).
 func (s *space) ip(t *testing.T, commands ...string) {
 	t.Helper()
@@ -87,4 +110,5 @@ func (s *space) up(t *testing.T, d *Device, host string) {
 	n := d.Name()
 	s.ip(t, "link set "+n+" addrgenmode none", "addr add 10.99.0."+host+"/24 dev "+n,
 		"addr add fd99::"+host+"/64 dev "+n+" nodad", "link set "+n+" up")
+	s.settle(t, "fd99::"+host)
 }

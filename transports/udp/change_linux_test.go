@@ -28,7 +28,9 @@ func TestOpen(t *testing.T) {
 	}
 	for _, h := range hosts {
 		mustSend(t, a, to(endpoint(h.remote, bPort, ""), 0, 10))
-		receive(t, b, h.source, 1)
+		if g := receive(t, b, h.source, 1); len(g[0].data) != 10 {
+			t.Fatalf("%s: %d bytes", h.name, len(g[0].data))
+		}
 	}
 	if same := s.reopen(t, b, bPort); same != bPort {
 		t.Fatalf("opened %d again and got %d", bPort, same)
