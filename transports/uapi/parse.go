@@ -13,8 +13,6 @@ import (
 type parser struct {
 	Settings
 	section int // index of the first change of this peer section; -1: device keys (UAPI-09)
-	removed bool
-	ignored protocol.Change // takes the lines of a section that removes its peer
 }
 
 func newParser() *parser { return &parser{section: -1} }
@@ -85,7 +83,7 @@ func (p *parser) device(key string, value []byte) error {
 // open begins a peer section (UAPI-16).
 func (p *parser) open(value []byte) error {
 	k, err := parseKey(value)
-	p.section, p.removed = len(p.Changes), false
+	p.section = len(p.Changes)
 	p.Changes = append(p.Changes, protocol.Change{Op: protocol.OpPutPeer, Peer: protocol.PublicKey(k)})
 	return err
 }
@@ -93,21 +91,16 @@ func (p *parser) open(value []byte) error {
 // peer takes a key of a peer section.
 func (p *parser) peer(key string, value []byte) error {
 	c := &p.Changes[len(p.Changes)-1]
-	if p.removed {
-		p.ignored = protocol.Change{}
-		c = &p.ignored
-	}
 	switch key {
 	case "remove":
-		// Whatever else the section says is moot (UAPI-17): Linux does the same.
-		p.Changes = p.Changes[:p.section+1]
+		// Whatever else the section says is moot (UAPI-17), as it is to Linux: this operation reads no other field, and
+		// what split adds finds no peer.
 		first := &p.Changes[p.section]
-		*first = protocol.Change{Op: protocol.OpRemovePeer, Lenient: true, Peer: first.Peer}
-		p.removed = true
+		first.Op, first.Lenient = protocol.OpRemovePeer, true
 		return parseTrue(value)
-	case "update_only":
-		if !p.removed { // UAPI-18
-			p.Changes[p.section].Op, p.Changes[p.section].Lenient = protocol.OpUpdatePeer, true
+	case "update_only": // UAPI-18
+		if first := &p.Changes[p.section]; first.Op != protocol.OpRemovePeer {
+			first.Op, first.Lenient = protocol.OpUpdatePeer, true
 		}
 		return parseTrue(value)
 	case "preshared_key":

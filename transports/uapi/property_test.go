@@ -158,6 +158,33 @@ func talk(s *Server, input string) string {
 	return c.out.String()
 }
 
+// An answer of which a piece was lost gets no good end, or any at all.
+func TestLostPieceHasNoEnd(t *testing.T) {
+	n := manyPeers(t, 1000)
+	for nth := 1; nth <= 3; nth++ {
+		c := &losing{nth: nth}
+		c.in.Reset([]byte("get=1\n\nget=1\n\n"))
+		s := &Server{Device: n}
+		s.handle(&client{Conn: c, server: s})
+		if got := c.out.String(); c.nth > 0 || strings.Contains(got, "errno") {
+			t.Errorf("piece %d lost: %d bytes are written, errno among them", nth, len(got))
+		}
+	}
+}
+
+// losing fails its nth Write and no other.
+type losing struct {
+	connection
+	nth int
+}
+
+func (l *losing) Write(p []byte) (int, error) {
+	if l.nth--; l.nth == 0 {
+		return 0, errBroken
+	}
+	return l.connection.Write(p)
+}
+
 // A get, read by our client and set on another device, makes that say the same.
 func TestGetCanBeSet(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -118,6 +118,27 @@ func newNode(t testing.TB, private byte) *node {
 	return n
 }
 
+// manyChanges puts n peers with two prefixes each.
+func manyChanges(n int) []protocol.Change {
+	changes := make([]protocol.Change, n)
+	for i := range changes {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		b := netip.AddrFrom16([16]byte{0x20, 1, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)})
+		changes[i] = protocol.Change{Op: protocol.OpPutPeer, Peer: protocol.PublicKey{byte(i), byte(i >> 8), byte(i >> 16), 1},
+			AllowedIPs: []netip.Prefix{netip.PrefixFrom(a, 32), netip.PrefixFrom(b, 128)}}
+	}
+	return changes
+}
+
+func manyPeers(t testing.TB, n int) *node {
+	t.Helper()
+	made := newNode(t, 1)
+	if err := made.Configure(manyChanges(n), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
 func secret(n byte) (k protocol.PrivateKey) {
 	k[0], k[1], k[31] = 8, n, 64
 	return k

@@ -109,6 +109,10 @@ func TestUAPI27(t *testing.T) {
 	r, wall := shaken(t)
 	r.want(fmt.Sprintf("last_handshake_time_sec=%d", wall.Unix()))
 	r.want(fmt.Sprintf("last_handshake_time_nsec=%d", wall.Nanosecond()))
+	s, err := NewClient(r.conn).Get()
+	if err != nil || len(s.Peers) != 1 || !s.Peers[0].LastHandshake.Equal(wall) {
+		t.Fatalf("our client reads %+v, %v", s, err)
+	}
 }
 
 func TestUAPI28(t *testing.T) {
@@ -140,6 +144,10 @@ func TestUAPI31(t *testing.T) {
 		"public_key=" + strings.Repeat("a", 1<<20), "private_key==" + prv(1)} {
 		r.invalid("fwmark=7\n" + line + "\nfwmark=8\n")
 	}
+	// It is the first mistake that counts.
+	r.fails("-71", "x\nfwmark=y\n")
+	r.fails("-71", "x\n"+strings.Repeat("y", 2*maxLine)+"\n")
+	r.fails("-22", "fwmark=y\nx\n")
 	// A log says what and where, and never the value.
 	var log bytes.Buffer
 	path := serve(t, &Server{Device: r.node,

@@ -77,6 +77,9 @@ func TestUAPI05(t *testing.T) {
 			t.Errorf("errno of %v is %d, want %d", c.err, got, c.want)
 		}
 	}
+	if got := (&Error{Errno: 22, Line: 3, Reason: "unknown key"}).Error(); got != "uapi: unknown key (errno 22) in line 3" {
+		t.Errorf("an error reads %q", got)
+	}
 	// A client accepts both signs.
 	for _, text := range []string{"errno=-98\n\n", "errno=98\n\n"} {
 		err := NewClient(pipe{strings.NewReader(text)}).Set(Settings{})
@@ -297,6 +300,12 @@ func TestUAPI17(t *testing.T) {
 		"update_only=true\nallowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\n")
 	if got := r.routes(3); got != "10.0.0.0/8" {
 		t.Fatalf("a section that removes its peer took a prefix away: %q is left", got)
+	}
+	r.ok("public_key=" + pub(2) + "\nallowed_ip=::/0\n")
+	r.ok("public_key=" + pub(2) + "\nallowed_ip=10.0.0.0/8\nallowed_ip=-10.0.0.0/8\nremove=true\nupdate_only=true\n" +
+		"allowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=10.0.0.0/8\n")
+	if r.wantNo("public_key=" + pub(2)); r.routes(3) != "10.0.0.0/8" {
+		t.Fatalf("a peer that was there took a prefix along: %q is left", r.routes(3))
 	}
 	r.invalid("public_key=" + pub(3) + "\nremove=true\nallowed_ip=x\n")
 	r.ok("public_key=" + pub(3) + "\nremove=true\npublic_key=" + pub(3) + "\npersistent_keepalive_interval=9\n")

@@ -213,15 +213,8 @@ func TestSilenceEnds(t *testing.T) {
 
 // A client that asks and does not read must not keep others from configuring for ever, nor make us hold the answer.
 func TestUnreadGetEnds(t *testing.T) {
-	n := newNode(t, 0)
+	n := manyPeers(t, 20000)
 	path := serve(t, &Server{Device: n, Patience: 200 * time.Millisecond})
-	changes := make([]protocol.Change, 20000)
-	for i := range changes {
-		changes[i] = protocol.Change{Op: protocol.OpPutPeer, Peer: protocol.PublicKey{byte(i), byte(i >> 8), 1}}
-	}
-	if err := n.Configure(changes, nil, nil); err != nil {
-		t.Fatal(err)
-	}
 	stuck, _ := dialRaw(t, path)
 	if _, err := io.WriteString(stuck, "get=1\n\n"); err != nil {
 		t.Fatal(err)
