@@ -124,7 +124,8 @@ func manyChanges(n int) []protocol.Change {
 	for i := range changes {
 		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		b := netip.AddrFrom16([16]byte{0x20, 1, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)})
-		changes[i] = protocol.Change{Op: protocol.OpPutPeer, Peer: protocol.PublicKey{byte(i), byte(i >> 8), byte(i >> 16), 1},
+		k := protocol.PublicKey{byte(i), byte(i >> 8), byte(i >> 16), 1}
+		changes[i] = protocol.Change{Op: protocol.OpPutPeer, Peer: k,
 			AllowedIPs: []netip.Prefix{netip.PrefixFrom(a, 32), netip.PrefixFrom(b, 128)}}
 	}
 	return changes

@@ -77,7 +77,8 @@ func TestUAPI05(t *testing.T) {
 			t.Errorf("errno of %v is %d, want %d", c.err, got, c.want)
 		}
 	}
-	if got := (&Error{Errno: 22, Line: 3, Reason: "unknown key"}).Error(); got != "uapi: unknown key (errno 22) in line 3" {
+	e := &Error{Errno: 22, Line: 3, Reason: "unknown key"}
+	if got := e.Error(); got != "uapi: unknown key (errno 22) in line 3" {
 		t.Errorf("an error reads %q", got)
 	}
 	// A client accepts both signs.
