@@ -197,7 +197,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// A set that fails changes nothing: not the port, not the mark, not the core (design: a set that fails changes nothing).
+// A set that fails changes nothing: not the port, not the mark, not the core.
 func TestConfigureAllOrNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})

@@ -77,6 +77,19 @@ const (
 	TunnelMTU                         // its MTU changed: ask for it
 )
 
+// String names the event.
+func (e TunnelEvent) String() string {
+	switch e {
+	case TunnelUp:
+		return "up"
+	case TunnelDown:
+		return "down"
+	case TunnelMTU:
+		return "mtu"
+	}
+	return "unknown"
+}
+
 // Link is the outer end: the UDP sockets.
 //
 // A Node calls Receive from one goroutine per source at a time, Send from several at once (the order of messages that

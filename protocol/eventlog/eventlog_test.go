@@ -51,8 +51,9 @@ type pair struct {
 func newPair(t *testing.T) *pair {
 	p := &pair{T: t, now: 1e9, to: map[netip.AddrPort]*end{}}
 	for i, name := range []string{"a", "b"} {
-		e := &end{key: protocoltest.Identity(name, 1), broken: new(bool), inner: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
-			at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 51820)}
+		e := &end{key: protocoltest.Identity(name, 1), broken: new(bool),
+			inner: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}),
+			at:    netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 51820)}
 		var err error
 		e.Recorder, err = eventlog.NewRecorder(&e.log, nil, protocol.Config{Identity: frail{e.key, e.broken}, Start: p.now,
 			Entropy: protocoltest.NewEntropy(7, name), Wall: protocoltest.WallStart, MTU: 1420, Trace: protocol.TraceAll})
