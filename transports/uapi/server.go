@@ -27,8 +27,9 @@ type Server struct {
 	MaxRequest int
 	// MaxClients bounds the connections. One too many ends the one that has kept us waiting longest. 0: 128.
 	MaxClients int
-	// Patience is how long a client may be silent, or take nothing of an answer, before its connection is closed. A get
-	// keeps sets waiting until it is read. 0: a minute for silence, 5 seconds for taking nothing.
+	// Patience is how long a client may be silent within a request, or take nothing of an answer, before its connection
+	// is closed. A get keeps sets waiting until it is read. Between requests there is no limit. 0: a minute for
+	// silence, 5 seconds for taking nothing.
 	Patience time.Duration
 
 	config sync.RWMutex // held by a get from its first line to its last, so that no set comes in between (UAPI-36)
@@ -96,6 +97,7 @@ type client struct {
 	net.Conn
 	server *Server
 	since  time.Time // it keeps us waiting; zero: we work for it. Guarded by Server.mu
+	idle   bool      // no request has begun
 }
 
 func (c *client) waiting(since time.Time) {
@@ -104,12 +106,16 @@ func (c *client) waiting(since time.Time) {
 	c.server.mu.Unlock()
 }
 
-// Read waits for the client, no longer than Patience.
+// Read waits for the client, within a request no longer than Patience.
 func (c *client) Read(p []byte) (int, error) {
 	now := time.Now()
 	c.waiting(now)
 	defer c.waiting(time.Time{})
-	if err := c.SetReadDeadline(now.Add(cmp.Or(c.server.Patience, time.Minute))); err != nil {
+	var until time.Time
+	if !c.idle {
+		until = now.Add(cmp.Or(c.server.Patience, time.Minute))
+	}
+	if err := c.SetReadDeadline(until); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
@@ -163,7 +169,9 @@ func (s *Server) dismiss(c *client) {
 func (s *Server) handle(c *client) {
 	in := bufio.NewReaderSize(c, maxLine)
 	for {
+		c.idle = true
 		first, err := in.ReadSlice('\n')
+		c.idle = false
 		if err != nil && err != bufio.ErrBufferFull {
 			return
 		}

@@ -200,7 +200,8 @@ func TestSilentClientMakesRoom(t *testing.T) {
 
 func TestSilenceEnds(t *testing.T) {
 	path := serve(t, &Server{Device: newNode(t, 0), Patience: 50 * time.Millisecond})
-	for _, request := range []string{"", "set=1\n", "set=1\nfwmark=1\n", "get=1\n", "ge"} {
+	idle, answer := dialRaw(t, path) // a program that asks now and then
+	for _, request := range []string{"set=1\n", "set=1\nfwmark=1\n", "get=1\n"} {
 		conn, in := dialRaw(t, path)
 		if _, err := io.WriteString(conn, request); err != nil {
 			t.Fatal(err)
@@ -208,6 +209,12 @@ func TestSilenceEnds(t *testing.T) {
 		if b, err := in.ReadByte(); err != io.EOF {
 			t.Errorf("after %q and silence: %q, %v", request, b, err)
 		}
+	}
+	if _, err := io.WriteString(idle, "get=1\n\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := readAnswer(t, answer); got != "errno=0\n\n" {
+		t.Errorf("after silence between requests: %q", got)
 	}
 }
 
