@@ -66,7 +66,8 @@ func Open(name string, mtu int, o Options) (*Device, error) {
 }
 
 // OpenFD takes over the descriptor of a TUN interface that somebody else has set up (WG_TUN_FD). It must have been
-// made without packet information (IFF_NO_PI), which cannot be checked; without IFF_VNET_HDR nothing is segmented or merged. On an error it is closed.
+// made without packet information (IFF_NO_PI), which cannot be checked; without IFF_VNET_HDR nothing is segmented or
+// merged. On an error it is closed.
 func OpenFD(fd, mtu int, o Options) (*Device, error) {
 	d := &Device{}
 	if err := d.setup(fd, o); err != nil {

@@ -91,6 +91,31 @@ func TestMove(t *testing.T) {
 	event(t, d, transports.TunnelDown)
 }
 
+// TestProbe: where we may not listen, looking now and then tells up from down, and that the interface was deleted.
+func TestProbe(t *testing.T) {
+	a, b := newSpace(t), newSpace(t)
+	d := a.device(t, "wg0", 1400, Options{})
+	a.ip(t, "link set wg0 netns "+b.path)
+	look := func() (up, gone bool) {
+		_ = d.conn.Control(func(fd uintptr) { up, gone = probeOnce(int(fd), d.header) })
+		return up, gone
+	}
+	for range 3 {
+		if up, gone := look(); up || gone {
+			t.Fatalf("down, but up is %v, gone %v", up, gone)
+		}
+		b.ip(t, "link set wg0 up")
+		if up, gone := look(); !up || gone {
+			t.Fatalf("up, but up is %v, gone %v", up, gone)
+		}
+		b.ip(t, "link set wg0 down")
+	}
+	b.ip(t, "link del wg0")
+	if _, gone := look(); !gone {
+		t.Fatal("deleted, but not gone")
+	}
+}
+
 // TestDelete: who deletes the interface ends everything (LIFE-11).
 func TestDelete(t *testing.T) {
 	s := newSpace(t)

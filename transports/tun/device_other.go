@@ -34,7 +34,7 @@ type Device struct {
 
 var _ transports.Tunnel = (*Device)(nil)
 
-// Options are for Linux.
+// Options are for Linux; here they change nothing.
 type Options struct{ NoOffload, NoUDPSegments bool }
 
 // Open makes a TUN interface. What names are allowed differs: utun or utunN on macOS, tunN on OpenBSD. An mtu of 0 is

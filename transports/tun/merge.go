@@ -12,6 +12,8 @@ const (
 	// maxParts bounds the packets of one super-packet: what the host accepts for UDP, and well below the number of
 	// pieces that one write may have.
 	maxParts = 64
+	// maxHeaders is the room for the headers of a super-packet: IPv6 and TCP with all its options.
+	maxHeaders = vnetSize + ipv6Size + 60
 )
 
 // A flow is what is known of a packet that others can be appended to. The zero value takes none.

@@ -141,13 +141,15 @@ func TestMergeRefuses(t *testing.T) {
 	with := func(k kind, change func(*kind)) []byte { change(&k); return k.build() }
 	for name, first := range map[string][]byte{
 		"empty": {}, "one byte": {0x45}, "cut": tcp.build()[:39], "IPv4 options": edit(tcp, 0, 0x46),
-		"fragment": sealed(tcp, 6, 0x20), "fragment offset": sealed(tcp, 7, 1), "ICMP": sealed(tcp, 9, 1),
+		"fragment": sealed(tcp, 6, 0x20), "fragment offset": sealed(tcp, 7, 1),
+		"ICMP":         sealed(tcp, 9, 1),
 		"total length": sealed(tcp, 3, 1), "no payload": with(tcp, func(k *kind) { k.payload = nil }),
 		"SYN": with(tcp, func(k *kind) { k.flags = 2 }), "RST": with(tcp, func(k *kind) { k.flags = 0x14 }),
 		"URG": with(tcp, func(k *kind) { k.flags |= 0x20 }), "CWR": with(tcp, func(k *kind) { k.flags |= flagCWR }),
 		"no ACK": with(tcp, func(k *kind) { k.flags = 0 }), "short TCP header": edit(tcp, 32, 0x40),
 		"long TCP header": edit(tcp, 32, 0xf0), "no UDP checksum": with(udp, func(k *kind) { k.noCsum = true }),
-		"UDP length": edit(udp, 25, 7), "header checksum": edit(tcp, 10, 0x55), "IPv6 cut": {0x60, 0, 0, 0}, "version 5": edit(tcp, 0, 0x55),
+		"UDP length":      edit(udp, 25, 7),
+		"header checksum": edit(tcp, 10, 0x55), "IPv6 cut": {0x60, 0, 0, 0}, "version 5": edit(tcp, 0, 0x55),
 	} {
 		if name == "long TCP header" {
 			first = first[:20+20+30] // of 60 bytes

@@ -200,36 +200,37 @@ func (w *watcher) moved() bool {
 	return w.probe()
 }
 
-// probe looks, as long as there is no other way, whether the interface is up, by giving it a packet of no bytes: it
-// refuses that in one way when it is down and in another when it is up. The MTU cannot be seen.
+// probe looks, as long as there is no other way, whether the interface is up. The MTU cannot be seen.
 func (w *watcher) probe() bool {
 	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
-	nothing := make([]byte, vnetSize)
-	if !w.d.header {
-		nothing = nothing[:0]
-	}
 	for {
 		select {
 		case <-w.done:
 			return false
 		case <-ticker.C:
 		}
-		var err error
-		if w.d.conn.Control(func(fd uintptr) { _, err = unix.Write(int(fd), nothing) }) != nil {
+		var up, gone bool
+		if w.d.conn.Control(func(fd uintptr) { up, gone = probeOnce(int(fd), w.d.header) }) != nil || gone {
 			return false
 		}
-		switch {
-		case errors.Is(err, unix.EBADFD):
-			return false
-		case errors.Is(err, unix.EIO):
-			w.changed(false, w.mtu)
-		default:
-			w.changed(true, w.mtu)
-		}
+		w.changed(up, w.mtu)
 		if w.listen() == nil { // it has come back
 			w.resync()
 			return true
 		}
 	}
+}
+
+// probeOnce gives the interface the first byte of an IPv4 packet, which it refuses when it is down, and which the host
+// throws away when it is up.
+func probeOnce(fd int, header bool) (up, gone bool) {
+	var stub [vnetSize + 1]byte
+	stub[vnetSize] = 0x45
+	b := stub[vnetSize:]
+	if header {
+		b = stub[:]
+	}
+	_, err := unix.Write(fd, b)
+	return !errors.Is(err, unix.EIO), errors.Is(err, unix.EBADFD)
 }

@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxHeaders is the room for the headers of a super-packet: IPv6 and TCP with all its options.
-const maxHeaders = vnetSize + ipv6Size + 60
-
 // output is what writing needs. One goroutine at a time uses it.
 type output struct {
 	d       *Device

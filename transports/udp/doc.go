@@ -4,7 +4,8 @@
 // messages leave as one segmented send, coalesced ones arrive as one and are split where they lie, and control
 // messages carry the source address (ROAM-08) and the TOS (QOS-01 to QOS-04) of each. Waiting is left to the Go
 // runtime's poller, so that a waiting source costs no thread and Close ends it. Elsewhere it is an adapter of
-// golang.zx2c4.com/wireguard/conn, which carries no TOS and no source addresses.
+// a conn.Bind (golang.zx2c4.com/wireguard/conn; its own on Windows, a plain one on others), which carries no TOS and
+// no source addresses.
 //
 // The kernel may fragment what is sent (MSG-17): a tunnel over a path with a small MTU is slow rather than dead.
 package udp

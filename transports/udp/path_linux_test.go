@@ -15,8 +15,8 @@ func cable(t *testing.T) (here, there *space) {
 	here.ip(t, "link add v0 type veth peer name v0 netns "+there.path)
 	for i, s := range []*space{here, there} {
 		host := []string{"1", "2"}[i]
-		s.ip(t, "link set v0 addrgenmode none", "addr add 10.9.0."+host+"/24 dev v0", "addr add fd09::"+host+"/64 dev v0 nodad",
-			"addr add fe80::"+host+"/64 dev v0 nodad", "link set v0 up")
+		s.ip(t, "link set v0 addrgenmode none", "link set v0 up", "addr add 10.9.0."+host+"/24 dev v0",
+			"addr add fd09::"+host+"/64 dev v0 nodad", "addr add fe80::"+host+"/64 dev v0 nodad")
 	}
 	here.settle(t, "fd09::1", "fe80::1")
 	there.settle(t, "fd09::2", "fe80::2")
