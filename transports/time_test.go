@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,7 +109,8 @@ func TestFloodDoesNotStallData(t *testing.T) {
 	attacker := w.network.Link(netip.MustParseAddr("192.0.2.66"))
 	_, err := attacker.Open(6666)
 	must(t, err)
-	stop, stopped, sent := make(chan struct{}), make(chan struct{}), 0
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	var sent atomic.Int64
 	go func() {
 		defer close(stopped)
 		const burst = 500 // each leaves room for data in the queue, which would be lost on a real network too
@@ -119,12 +121,12 @@ func TestFloodDoesNotStallData(t *testing.T) {
 			case <-time.After(time.Millisecond):
 				if w.b.link.Waiting() < 2000 {
 					must(t, attacker.Send(flood[i:][:burst]))
-					sent += burst
+					sent.Add(burst)
 				}
 			}
 		}
 	}()
-	for i := range uint32(1000) {
+	for i := uint32(0); i < 1000 || sent.Load() < 10000; i++ {
 		p := packet(w.a.inner, w.b.inner, i, 400)
 		w.a.tunnel.Put(p)
 		w.b.wants(t, fmt.Sprint("packet ", i, " in the flood"), p)
@@ -135,9 +137,9 @@ func TestFloodDoesNotStallData(t *testing.T) {
 	w.b.node.Get(func(s transports.Status) { drops = s.Drops }, nil)
 	loaded := drops[protocol.DropNoCookie] + drops[protocol.DropCookieBudget]
 	if drops[protocol.DropUnknownPeer] == 0 || loaded == 0 || w.b.link.Lost() > 0 {
-		t.Errorf("the flood of %d was none: %d datagrams lost, %v", sent, w.b.link.Lost(), drops)
+		t.Errorf("the flood of %d was none: %d datagrams lost, %v", sent.Load(), w.b.link.Lost(), drops)
 	}
-	t.Logf("%d sent, %d jobs, %d dropped under load", sent, w.b.node.Metrics().HandshakeJobs, loaded)
+	t.Logf("%d sent, %d jobs, %d dropped under load", sent.Load(), w.b.node.Metrics().HandshakeJobs, loaded)
 }
 
 // strangers makes initiations with a valid mac1 of peers that to does not know.

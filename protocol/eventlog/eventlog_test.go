@@ -314,5 +314,26 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func FuzzReplay(f *testing.F) {
 	f.Add([]byte("PWEL\x01\x01\x00"))
+	var log bytes.Buffer
+	r, err := eventlog.NewRecorder(&log, nil, protocol.Config{Entropy: protocoltest.NewEntropy(7, "fuzz"),
+		Identity: protocoltest.Identity("a", 1), Limits: protocol.Limits{Jobs: 8}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	var b protocol.Batch
+	at := netip.MustParseAddrPort("192.0.2.1:1")
+	if err := r.Configure(1, []protocol.Change{{Op: protocol.OpAddPeer, Peer: protocoltest.Identity("b", 1).PublicKey(),
+		Endpoint: &at, AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}}, &b); err != nil {
+		f.Fatal(err)
+	}
+	r.Up(2, &b)
+	r.HandlePackets(3, []protocol.Packet{{Buf: append([]byte{0x45}, make([]byte, 19)...), Len: 20}}, &b)
+	r.HandleShaken(4, b.Handshakes, &b)
+	r.HandleDatagrams(5, []protocol.Datagram{{Packet: protocol.Packet{Buf: make([]byte, 92), Len: 92}}}, &b)
+	r.HandleTimeout(1<<40, &b)
+	if err := r.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(log.Bytes())
 	f.Fuzz(func(_ *testing.T, log []byte) { _, _ = eventlog.Replay(bytes.NewReader(log)) })
 }

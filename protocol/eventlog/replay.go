@@ -179,7 +179,7 @@ func (r *replay) preamble() error {
 }
 
 // maxJobs keeps a damaged log from asking for all memory there is.
-const maxJobs = 1 << 20
+const maxJobs = 1 << 16
 
 func (r *replay) readDraws() {
 	r.draws, r.short = r.draws[:0], ""
