@@ -15,45 +15,38 @@ import (
 	"github.com/purewire/purewire/transports/uapi"
 )
 
-// envGive makes this test binary, on a host, a program that opens interface and socket itself and gives them to wgnode.
-const envGive = "WGNODE_TEST_GIVE"
-
-// TestGive is that program: TestGivenDescriptors runs it.
-func TestGive(t *testing.T) {
-	name := os.Getenv(envGive)
-	if name == "" {
-		return // nobody asks: the assertions are in TestGivenDescriptors
-	}
+// give opens interface and socket itself, as other programs do, and starts a wgnode that takes them over.
+func give(args []string) error {
+	name := args[0]
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	request, err := unix.NewIfreq(name)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	socket, err := uapi.Open(name)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	c := exec.Command("wgnode", name)
 	c.ExtraFiles = []*os.File{os.NewFile(uintptr(fd), "tun"), socket}
 	c.Env = append(os.Environ(), envTunnel+"=3", envSocket+"=4")
 	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		return fmt.Errorf("%w: %s", err, out)
 	}
+	return nil
 }
 
 // A TUN device and a socket that somebody else opened are taken over (WG_TUN_FD, WG_UAPI_FD).
 func TestGivenDescriptors(t *testing.T) {
 	h := newHost(t, "A")
-	c := h.command(os.Args[0], "-test.run=^TestGive$")
-	c.Env = append(c.Env, envGive+"=given0")
-	if out, err := c.CombinedOutput(); err != nil {
+	if out, err := h.helper("give", "given0").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	h.runs("wg set given0 listen-port 4711", "ip link set given0 up")

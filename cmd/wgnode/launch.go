@@ -137,20 +137,22 @@ func (p *program) inherit(o options, env environment) error {
 
 // attend serves, and tells who waits for it how it went.
 func (p *program) attend(o options, env environment, h *handover) error {
-	told := false
-	tell := func(line string) {
-		if h.ready != nil && !told {
-			told = true
-			_, _ = io.WriteString(h.ready, line+"\n") // nobody may be there any more
-			h.ready.Close()
-			h.ready = nil
-		}
-	}
-	err := p.serve(o, env, h, func() { tell(readyLine) })
+	defer h.close()
+	err := p.serve(o, env, h, func() error { return h.tell(readyLine) })
 	if err != nil {
-		tell(err.Error())
+		_ = h.tell(err.Error()) // whoever waited for us may have gone
 	}
-	h.close()
+	return err
+}
+
+// tell says one line to who waits, if somebody does, and then hangs up.
+func (h *handover) tell(line string) error {
+	if h.ready == nil {
+		return nil
+	}
+	_, err := io.WriteString(h.ready, line+"\n")
+	h.ready.Close()
+	h.ready = nil
 	return err
 }
 

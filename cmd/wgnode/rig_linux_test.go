@@ -217,7 +217,26 @@ func binaries(t *testing.T) string {
 	return build.dir
 }
 
+// envHelper makes the test binary one of the helpers, which run on a host.
+const envHelper = "WGNODE_TEST_HELPER"
+
+var helpers = map[string]func(args []string) error{"give": give, "take": take, "send": send}
+
+// helper makes a command that runs a helper on the host.
+func (h *host) helper(name string, args ...string) *exec.Cmd {
+	c := h.command(append([]string{os.Args[0]}, args...)...)
+	c.Env = append(c.Env, envHelper+"="+name)
+	return c
+}
+
 func TestMain(m *testing.M) {
+	if name := os.Getenv(envHelper); name != "" {
+		if err := helpers[name](os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if build.dir != "" {
 		os.RemoveAll(build.dir)

@@ -36,8 +36,8 @@ type server struct {
 }
 
 // serve makes the interface and serves it until it is told to end (SIGTERM, SIGINT) or its TUN device or its socket
-// disappears (LIFE-11): nil. ready is called once it can be used.
-func (p *program) serve(o options, env environment, h *handover, ready func()) (err error) {
+// disappears (LIFE-11): nil. ready is called once it can be used; its error means that nobody wants that any more.
+func (p *program) serve(o options, env environment, h *handover, ready func() error) (err error) {
 	told, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	s := &server{options: o, notify: newNotifier(p.getenv("NOTIFY_SOCKET"))}
@@ -61,9 +61,11 @@ func (p *program) serve(o options, env environment, h *handover, ready func()) (
 	ctx, fail := context.WithCancelCause(told)
 	defer fail(nil)
 	ended := s.begin(ctx, fail)
-	switch err = s.equip(ctx, h); {
+	if err = s.equip(ctx, h); err == nil {
+		err = ready()
+	}
+	switch {
 	case err == nil:
-		ready()
 		s.tell(s.notify.ready("serving " + name))
 		s.log.Info("ready", "version", version())
 		<-ctx.Done()
