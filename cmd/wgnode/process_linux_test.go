@@ -152,8 +152,9 @@ func TestRecordMetricsNotify(t *testing.T) {
 	c.Env = append(c.Env, "NOTIFY_SOCKET="+notify, "LOG_LEVEL=debug")
 	end := a.start(c, 0)
 	receive(t, l, "READY=1\nMAINPID=")
-	for range 20 {
-		a.pings("10.0.0.2")
+	a.pings("10.0.0.2")
+	if err := transfer(&side{host: a.host}, b, "10.0.0.2:7000", func() {}); err != nil {
+		t.Fatal(err)
 	}
 	text := a.run("sh", "-c", fetchMetrics)
 	for _, want := range []string{
@@ -176,10 +177,10 @@ func TestRecordMetricsNotify(t *testing.T) {
 	}
 	defer log.Close()
 	result, err := eventlog.Replay(log)
-	if err != nil {
+	if err != nil || !result.Complete || result.Packets < streamBytes/1500 {
 		t.Errorf("replay: %v", err)
 	}
-	t.Logf("%+v", result)
+	t.Logf("replayed: %+v", result)
 	first, _, _ := strings.Cut(c.Stderr.(*bytes.Buffer).String(), "\n")
 	if !strings.Contains(first, "will hold keys") {
 		t.Errorf("it does not say that the recording is secret, but %s", first)
