@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// side is one end of a tunnel.
+type side struct {
+	*host
+	program         string // wgnode or wireguard-go
+	private, public string
+	outer           string // where the other reaches it
+	n               int    // 1 or 2: inner addresses are 10.0.0.n and fd00::n
+}
+
+func keyPair(t *testing.T) (private, public string) {
+	t.Helper()
+	out, err := exec.Command("wg", "genkey").Output()
+	if err != nil {
+		t.Fatalf("wg genkey: %v", err)
+	}
+	c := exec.Command("wg", "pubkey")
+	c.Stdin = strings.NewReader(string(out))
+	pub, err := c.Output()
+	if err != nil {
+		t.Fatalf("wg pubkey: %v", err)
+	}
+	return strings.TrimSpace(string(out)), strings.TrimSpace(string(pub))
+}
+
+// tunnel makes two hosts with a tunnel wg0 between them, all by hand with ip(8) and wg(8). Nothing has gone through it.
+func tunnel(t *testing.T, programs [2]string, outer [2]string, psk bool) (a, b *side) {
+	t.Helper()
+	var s [2]*side
+	for i := range s {
+		s[i] = &side{host: newHost(t, string("AB"[i])), program: programs[i], outer: outer[i], n: i + 1}
+		s[i].private, s[i].public = keyPair(t)
+	}
+	connect(s[0].host, s[1].host)
+	secret := ""
+	if psk {
+		secret, _ = keyPair(t)
+	}
+	for i := range s {
+		s[i].up(s[1-i], secret)
+	}
+	return s[0], s[1]
+}
+
+// up starts the daemon and configures it.
+func (s *side) up(other *side, psk string) {
+	s.t.Helper()
+	s.run(s.program, "wg0")
+	set := []string{"wg", "set", "wg0", "listen-port", "5000", "private-key", s.file("private", s.private),
+		"peer", other.public, "endpoint", other.outer + ":5000",
+		"allowed-ips", fmt.Sprintf("10.0.0.%d/32,fd00::%d/128", other.n, other.n)}
+	if psk != "" {
+		set = append(set, "preshared-key", s.file("psk", psk))
+	}
+	s.run(set...)
+	s.runs(fmt.Sprintf("ip addr add 10.0.0.%d/24 dev wg0", s.n), fmt.Sprintf("ip addr add fd00::%d/64 dev wg0 nodad", s.n),
+		"ip link set wg0 up")
+}
+
+var (
+	outer4 = [2]string{"192.0.2.1", "192.0.2.2"}
+	outer6 = [2]string{"[2001:db8::1]", "[2001:db8::2]"}
+)
+
+// IPv4 and IPv6 inside and outside, with and without a preshared key, against ourselves and wireguard-go, in both
+// roles: the one that pings first is the initiator.
+func TestTunnelPing(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		programs [2]string
+		outer    [2]string
+		psk      bool
+	}{
+		{"wgnode-wgnode-v4-psk", [2]string{"wgnode", "wgnode"}, outer4, true},
+		{"wgnode-wgnode-v6", [2]string{"wgnode", "wgnode"}, outer6, false},
+		{"wgnode-go-v4", [2]string{"wgnode", "wireguard-go"}, outer4, false},
+		{"wgnode-go-v6-psk", [2]string{"wgnode", "wireguard-go"}, outer6, true},
+		{"go-wgnode-v4-psk", [2]string{"wireguard-go", "wgnode"}, outer4, true},
+		{"go-wgnode-v6", [2]string{"wireguard-go", "wgnode"}, outer6, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := tunnel(t, c.programs, c.outer, c.psk)
+			a.pings("10.0.0.2")
+			b.pings("10.0.0.1")
+			a.pings("fd00::2")
+			b.pings("fd00::1")
+			for _, s := range []*side{a, b} {
+				if out := s.run("wg", "show", "wg0", "latest-handshakes"); strings.HasSuffix(strings.TrimSpace(out), "\t0") {
+					t.Errorf("%s on %s knows of no handshake: %s", s.program, s.name, out)
+				}
+			}
+		})
+	}
+}
+
+var values = regexp.MustCompile(`[0-9A-Za-z+/]{43}=|[0-9.]+ (B|KiB)|\d+ seconds?( ago)?|Now|192\.0\.2\.\d`)
+
+// wg(8) shows both implementations in one form: the same lines, but for keys, numbers and addresses.
+func TestTunnelShow(t *testing.T) {
+	a, b := tunnel(t, [2]string{"wgnode", "wireguard-go"}, outer4, true)
+	a.pings("10.0.0.2")
+	for _, s := range []*side{a, b} {
+		s.runs("wg set wg0 fwmark 0x10", "wg set wg0 peer "+map[*side]string{a: b.public, b: a.public}[s]+
+			" persistent-keepalive 3600")
+	}
+	for _, args := range []string{"wg show wg0", "wg show wg0 dump", "wg showconf wg0"} {
+		form := func(s *side) string {
+			text := values.ReplaceAllString(s.run(strings.Fields(args)...), "X")
+			text = strings.NewReplacer("10.0.0.1", "I", "10.0.0.2", "I", "fd00::1", "I", "fd00::2", "I").Replace(text)
+			if args == "wg show wg0 dump" { // times and counters
+				text = regexp.MustCompile(`\t\d+\t\d+\t\d+\t3600`).ReplaceAllString(text, "\tN\tN\tN\t3600")
+			}
+			return text
+		}
+		if ours, theirs := form(a), form(b); ours != theirs || !strings.Contains(ours, "X") {
+			t.Errorf("%s: wgnode\n%s\nwireguard-go\n%s", args, ours, theirs)
+		}
+	}
+}
+
+// A host that gets another address goes on (ROAM): its next packet tells the other where it is.
+func TestTunnelRoaming(t *testing.T) {
+	for _, programs := range [][2]string{{"wgnode", "wgnode"}, {"wgnode", "wireguard-go"}, {"wireguard-go", "wgnode"}} {
+		t.Run(programs[0]+"-"+programs[1], func(t *testing.T) {
+			a, b := tunnel(t, programs, outer4, false)
+			a.pings("10.0.0.2")
+			a.runs("ip addr add 192.0.2.77/24 dev veth0", "ip addr del 192.0.2.1/24 dev veth0")
+			// The deletion of the first address takes the others of its subnet along.
+			if !strings.Contains(a.run("ip", "-4", "addr", "show", "dev", "veth0"), "192.0.2.77") {
+				a.runs("ip addr add 192.0.2.77/24 dev veth0")
+			}
+			a.pings("10.0.0.2")
+			b.eventually("the new endpoint", func() bool {
+				return strings.Contains(b.run("wg", "show", "wg0", "endpoints"), "192.0.2.77:5000")
+			})
+			b.pings("10.0.0.1")
+		})
+	}
+}
+
+// A peer that lost all its state is found again by the other's next handshake (LIFE-01, LIFE-02), and nothing of the
+// killed process is in the way of the next one.
+func TestTunnelKilled(t *testing.T) {
+	for _, programs := range [][2]string{{"wgnode", "wgnode"}, {"wireguard-go", "wgnode"}} {
+		t.Run(programs[0]+"-"+programs[1], func(t *testing.T) {
+			a, b := tunnel(t, programs, outer4, false)
+			a.pings("10.0.0.2")
+			pids := b.running("wgnode")
+			if len(pids) != 1 {
+				t.Fatalf("wgnode runs %d times: %v", len(pids), pids)
+			}
+			b.run("kill", "-9", pids[0])
+			b.eventually("the interface is gone", func() bool { return !b.exists("wg0") })
+			b.up(a, "")
+			a.pings("10.0.0.2")
+			b.pings("10.0.0.1")
+		})
+	}
+}
+
+const quickConfig = `[Interface]
+PrivateKey = %s
+ListenPort = 5000
+Address = 10.0.0.1/24, fd00::1/64
+MTU = 1390
+FwMark = 0x77
+%s
+[Peer]
+PublicKey = %s
+AllowedIPs = %s
+Endpoint = 192.0.2.2:5000
+`
+
+// wg-quick(8) with WG_QUICK_USERSPACE_IMPLEMENTATION=wgnode, up and down, leaves nothing behind.
+func TestQuick(t *testing.T) {
+	a, b := tunnel(t, [2]string{"wgnode", "wireguard-go"}, outer4, false)
+	a.runs("ip link del wg0")
+	a.eventually("wgnode has ended", func() bool { return len(a.running("wgnode")) == 0 })
+	before := a.traces()
+	path := a.file("wgq.conf", fmt.Sprintf(quickConfig, a.private, "PostUp = ip link show %i", b.public,
+		"10.0.0.2/32, fd00::2/128, 10.99.0.0/16"))
+	for range 2 {
+		up := a.command("wg-quick", "up", path)
+		up.Env = append(up.Env, "WG_QUICK_USERSPACE_IMPLEMENTATION=wgnode")
+		if out, err := up.CombinedOutput(); err != nil {
+			t.Fatalf("wg-quick up: %v\n%s", err, out)
+		}
+		a.pings("10.0.0.2")
+		b.pings("fd00::1")
+		if out := a.run("ip", "route", "show", "dev", "wgq"); !strings.Contains(out, "10.99.0.0/16") {
+			t.Errorf("routes: %s", out)
+		}
+		a.runs("wg-quick down " + path)
+		a.eventually("wgnode has ended", func() bool { return len(a.running("wgnode")) == 0 })
+		if after := a.traces(); after != before {
+			t.Fatalf("before\n%s\nafter\n%s", before, after)
+		}
+	}
+}
+
+// wgnode --config sets the host up without any other tool, a default route included, and undoes it on SIGTERM.
+func TestConfigTunnel(t *testing.T) {
+	a, b := tunnel(t, [2]string{"wgnode", "wgnode"}, outer4, false)
+	a.runs("ip link del wg0")
+	a.eventually("wgnode has ended", func() bool { return len(a.running("wgnode")) == 0 })
+	b.runs("ip addr add 198.51.100.1/32 dev lo")
+	before := a.traces()
+	conf := fmt.Sprintf(quickConfig, a.private, "Table = auto", b.public, "0.0.0.0/0, ::/0")
+	path := a.file("wgc.conf", conf)
+	for _, detached := range []bool{false, true} {
+		var end func()
+		if detached {
+			a.run("wgnode", "--config", path)
+			end = func() { a.run("kill", a.running("wgnode")[0]) }
+		} else {
+			end = a.foreground("--config", path)
+		}
+		a.pings("198.51.100.1") // by the default route
+		a.pings("fd00::2")
+		if out := a.run("ip", "link", "show", "wgc"); !strings.Contains(out, "mtu 1390") {
+			t.Errorf("MTU: %s", out)
+		}
+		if out := a.run("ip", "rule"); !strings.Contains(out, "not from all fwmark 0x77 lookup 119") {
+			t.Errorf("rules: %s", out)
+		}
+		if out := a.run("wg", "show", "wgc", "fwmark"); strings.TrimSpace(out) != "0x77" {
+			t.Errorf("mark: %s", out)
+		}
+		end()
+		a.eventually("wgnode has ended", func() bool { return len(a.running("wgnode")) == 0 })
+		if after := a.traces(); after != before {
+			t.Fatalf("detached %v: before\n%s\nafter\n%s", detached, before, after)
+		}
+	}
+	if err := os.WriteFile(path, []byte(conf+"Nonsense = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := a.try("wgnode", "--config", path); err == nil || !strings.Contains(out, "wgc.conf:12: Nonsense: ") {
+		t.Errorf("a broken file: %v %s", err, out)
+	}
+	if after := a.traces(); after != before {
+		t.Errorf("a broken file: before\n%s\nafter\n%s", before, after)
+	}
+}
