@@ -252,3 +252,26 @@ func TestConfigTunnel(t *testing.T) {
 		t.Errorf("a broken file: before\n%s\nafter\n%s", before, after)
 	}
 }
+
+// What a killed wgnode leaves of its routing rules is taken over by the next one, and undone by it.
+func TestConfigKilled(t *testing.T) {
+	h := newHost(t, "A")
+	private, _ := keyPair(t)
+	_, public := keyPair(t)
+	path := h.file("wgk.conf", fmt.Sprintf(quickConfig, private, "", public, "0.0.0.0/0, ::/0"))
+	before := h.traces()
+	h.runs("wgnode --config " + path)
+	h.run("kill", "-9", h.running("wgnode")[0])
+	h.eventually("the interface is gone", func() bool { return !h.exists("wgk") })
+	if h.traces() == before {
+		t.Fatal("a killed wgnode leaves nothing, so this test shows nothing")
+	}
+	h.runs("wgnode --config " + path)
+	h.run("kill", h.running("wgnode")[0])
+	h.eventually("wgnode has ended", func() bool { return len(h.running("wgnode")) == 0 })
+	// src_valid_mark was 1 already when the second one came, and is left so.
+	after := strings.Replace(h.traces(), "\n1\n", "\n0\n", 1)
+	if after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+}
