@@ -208,6 +208,10 @@ func (s *server) configure(ctx context.Context, f *os.File) error {
 	if err := s.host.apply(c, mark, endpoints(changes)); err != nil {
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
+	// The interface is up, and so the node comes up by itself. Whether it could, for want of its port, is known here.
+	if err := s.node.Up(); err != nil {
+		return fmt.Errorf("%s: %w", c.path, err)
+	}
 	return nil
 }
 

@@ -275,3 +275,27 @@ func TestConfigKilled(t *testing.T) {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
 }
+
+// A port that is taken is an error of the set-up, and all of that is undone.
+func TestConfigPortTaken(t *testing.T) {
+	h := newHost(t, "A")
+	private, _ := keyPair(t)
+	_, public := keyPair(t)
+	path := h.file("wgp.conf", fmt.Sprintf(quickConfig, private, "", public, "0.0.0.0/0, ::/0"))
+	h.runs("wgnode wg0", "wg set wg0 listen-port 5000", "ip link set wg0 up")
+	h.eventually("the port is taken", func() bool {
+		out, err := h.try("ss", "-Hlun", "sport", "=", "5000")
+		return err == nil && strings.Contains(out, ":5000")
+	})
+	before := h.traces()
+	for _, args := range [][]string{{"--config", path}, {"-f", "--config", path}} {
+		out, err := h.try(append([]string{"wgnode"}, args...)...)
+		if err == nil || !strings.Contains(out, "5000") || !strings.Contains(out, "address already in use") {
+			t.Errorf("%v: %v", args, err)
+		}
+		h.eventually("the other one alone runs", func() bool { return len(h.running("wgnode")) == 1 })
+		if after := h.traces(); after != before {
+			t.Errorf("%v: before\n%s\nafter\n%s", args, before, after)
+		}
+	}
+}
