@@ -78,6 +78,53 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// In the foreground the exit status tells that this is no failure.
+func TestEndsInForeground(t *testing.T) {
+	h := newHost(t, "A")
+	before := h.traces()
+	for _, command := range []string{"ip link del wg0", "rm /var/run/wireguard/wg0.sock", "true"} {
+		end := h.foreground("wg0")
+		h.eventually("it answers", func() bool {
+			_, err := h.try("wg", "show", "wg0")
+			return err == nil
+		})
+		h.runs(command)
+		if command != "true" { // nobody needs to tell it to end
+			h.eventually("it ends after "+command, func() bool { return len(h.running("wgnode")) == 0 })
+		}
+		end()
+		if after := h.traces(); after != before {
+			t.Errorf("%s: before\n%s\nafter\n%s", command, before, after)
+		}
+	}
+}
+
+// The same name in another network namespace that shares /var/run/wireguard, and a user without rights: each is told
+// what is wrong, and nothing is left behind.
+func TestRefusals(t *testing.T) {
+	h := newHost(t, "A")
+	h.runs("mkdir -p /run/netns", "ip netns add other", "wgnode wg0")
+	for _, c := range []struct{ args, want string }{
+		{"ip netns exec other wgnode wg0", "wg0 is served by another process already"},
+		{"ip netns exec other wgnode -f wg0", "wg0 is served by another process already"},
+		{"setpriv --reuid=65534 --regid=65534 --clear-groups " + binaries(t) + "/wgnode -f wg1", "root or CAP_NET_ADMIN"},
+		{"wgnode sixteen-letters1", "cannot make the interface sixteen-letters1"},
+		{"wgnode a/b", "cannot make the interface a/b"},
+	} {
+		out, err := h.try(strings.Fields(c.args)...)
+		if err == nil || !strings.Contains(out, c.want) {
+			t.Errorf("%s: %v; want %q", c.args, err, c.want)
+		}
+	}
+	h.runs("wg show wg0") // it is still there
+	if got := h.running("wgnode"); len(got) != 1 {
+		t.Errorf("%d processes", len(got))
+	}
+	if out := h.run("ip", "netns", "exec", "other", "ip", "-br", "link"); strings.Contains(out, "wg0") {
+		t.Errorf("an interface that nobody serves: %s", out)
+	}
+}
+
 // A daemon is in a session of its own, has the two capabilities that it needs in all its threads, and refuses company.
 func TestDaemon(t *testing.T) {
 	h := newHost(t, "A")

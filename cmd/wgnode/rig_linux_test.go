@@ -37,8 +37,8 @@ func need(t *testing.T) {
 		t.Fatal("this test needs /dev/net/tun")
 	}
 	for tool, from := range map[string]string{
-		"wg": "wireguard-tools", "wg-quick": "wireguard-tools", "ip": "iproute2", "ping": "iputils-ping",
-		"nsenter": "util-linux", "mount": "mount",
+		"wg": "wireguard-tools", "wg-quick": "wireguard-tools", "ip": "iproute2", "ss": "iproute2",
+		"ping": "iputils-ping", "nsenter": "util-linux", "setpriv": "util-linux", "mount": "mount", "perl": "perl-base",
 	} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("this test needs %s (Debian package %s)", tool, from)
@@ -201,6 +201,9 @@ func binaries(t *testing.T) string {
 	t.Helper()
 	build.once.Do(func() {
 		if build.dir, build.err = os.MkdirTemp("", "wgnode-test-"); build.err != nil {
+			return
+		}
+		if build.err = os.Chmod(build.dir, 0o755); build.err != nil { // a test runs it as somebody else
 			return
 		}
 		for name, from := range map[string]string{"wgnode": ".", "wireguard-go": "golang.zx2c4.com/wireguard"} {

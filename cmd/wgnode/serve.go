@@ -99,7 +99,7 @@ func openTunnel(name string, given *os.File) (*tun.Device, error) {
 		return d, nil
 	case errors.Is(err, syscall.EBUSY):
 		return nil, fmt.Errorf("%s exists and another process serves it: %w", name, err)
-	case errors.Is(err, syscall.EPERM):
+	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("making the interface %s needs root or CAP_NET_ADMIN: %w", name, err)
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("this system has no TUN devices, or they are not allowed here: %w", err)
@@ -206,6 +206,10 @@ func (s *server) configure(ctx context.Context, f *os.File) error {
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
 	if err := s.host.apply(c, mark, endpoints(changes)); err != nil {
+		return fmt.Errorf("%s: %w", c.path, err)
+	}
+	// The interface is up, and so the node comes up by itself. Whether it could, for want of its port, is known here.
+	if err := s.node.Up(); err != nil {
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
 	return nil

@@ -155,30 +155,52 @@ func (h *hostSetup) divert(family int, mark uint32) error {
 			return err
 		}
 	}
-	all := netlink.NewRule()
+	all, main := netlink.NewRule(), netlink.NewRule()
 	all.Family, all.Mark, all.Table, all.Invert = family, mark, int(mark), true
-	if err := netlink.RuleAdd(all); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("rule for what has not the mark %d: %w", mark, err)
-	}
-	main := netlink.NewRule()
 	main.Family, main.Table, main.SuppressPrefixlen = family, unix.RT_TABLE_MAIN, 0
 	h.did(func() error { return dropRules(all, main) })
-	if err := netlink.RuleAdd(main); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("rule for the main table: %w", err)
+	for _, r := range []*netlink.Rule{all, main} {
+		if n, err := countRules(r); err != nil {
+			return fmt.Errorf("rules: %w", err)
+		} else if n > 0 {
+			continue // a kernel does not always refuse a second one by itself
+		}
+		if err := netlink.RuleAdd(r); err != nil {
+			return fmt.Errorf("rule for table %d: %w", r.Table, err)
+		}
 	}
 	return nil
 }
 
-// dropRules removes our rule, and the one for the main table if no other tunnel is left that needs it.
+// countRules tells how often a rule is there.
+func countRules(rule *netlink.Rule) (n int, err error) {
+	rules, err := netlink.RuleList(rule.Family)
+	for i := range rules {
+		r := &rules[i]
+		if r.Table == rule.Table && r.Mark == rule.Mark && r.Invert == rule.Invert && r.Src == nil && r.Dst == nil &&
+			r.SuppressPrefixlen == rule.SuppressPrefixlen && r.IifName == "" && r.OifName == "" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// dropRules removes our rule, and the one for the main table if no other tunnel is left that needs it, as often as
+// they are there.
 func dropRules(all, main *netlink.Rule) error {
-	if err := netlink.RuleDel(all); err != nil && !vanished(err) {
-		return err
+	for _, r := range []*netlink.Rule{all, main} {
+		n, err := countRules(r)
+		for ; n > 0 && err == nil; n-- {
+			err = netlink.RuleDel(r)
+		}
+		if err != nil && !vanished(err) {
+			return err
+		}
+		if left, err := diverted(r.Family); err != nil || left {
+			return err
+		}
 	}
-	left, err := diverted(all.Family)
-	if err != nil || left {
-		return err
-	}
-	return netlink.RuleDel(main)
+	return nil
 }
 
 // diverted reports whether there is a tunnel with a default route.

@@ -252,3 +252,50 @@ func TestConfigTunnel(t *testing.T) {
 		t.Errorf("a broken file: before\n%s\nafter\n%s", before, after)
 	}
 }
+
+// What a killed wgnode leaves of its routing rules is taken over by the next one, and undone by it.
+func TestConfigKilled(t *testing.T) {
+	h := newHost(t, "A")
+	private, _ := keyPair(t)
+	_, public := keyPair(t)
+	path := h.file("wgk.conf", fmt.Sprintf(quickConfig, private, "", public, "0.0.0.0/0, ::/0"))
+	before := h.traces()
+	h.runs("wgnode --config " + path)
+	h.run("kill", "-9", h.running("wgnode")[0])
+	h.eventually("the interface is gone", func() bool { return !h.exists("wgk") })
+	if h.traces() == before {
+		t.Fatal("a killed wgnode leaves nothing, so this test shows nothing")
+	}
+	h.runs("wgnode --config " + path)
+	h.run("kill", h.running("wgnode")[0])
+	h.eventually("wgnode has ended", func() bool { return len(h.running("wgnode")) == 0 })
+	// src_valid_mark was 1 already when the second one came, and is left so.
+	after := strings.Replace(h.traces(), "\n1\n", "\n0\n", 1)
+	if after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+}
+
+// A port that is taken is an error of the set-up, and all of that is undone.
+func TestConfigPortTaken(t *testing.T) {
+	h := newHost(t, "A")
+	private, _ := keyPair(t)
+	_, public := keyPair(t)
+	path := h.file("wgp.conf", fmt.Sprintf(quickConfig, private, "", public, "0.0.0.0/0, ::/0"))
+	h.runs("wgnode wg0", "wg set wg0 listen-port 5000", "ip link set wg0 up")
+	h.eventually("the port is taken", func() bool {
+		out, err := h.try("ss", "-Hlun", "sport", "=", "5000")
+		return err == nil && strings.Contains(out, ":5000")
+	})
+	before := h.traces()
+	for _, args := range [][]string{{"--config", path}, {"-f", "--config", path}} {
+		out, err := h.try(append([]string{"wgnode"}, args...)...)
+		if err == nil || !strings.Contains(out, "5000") || !strings.Contains(out, "address already in use") {
+			t.Errorf("%v: %v", args, err)
+		}
+		h.eventually("the other one alone runs", func() bool { return len(h.running("wgnode")) == 1 })
+		if after := h.traces(); after != before {
+			t.Errorf("%v: before\n%s\nafter\n%s", args, before, after)
+		}
+	}
+}
