@@ -67,14 +67,15 @@ var arrows = []arrow{
 	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},
 	{"transports/uapi", realEnd, list("transports/mem", "protocol/protocoltest")},
 
-	// The top. Nobody imports these: no row names them.
+	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
+	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
 			"transports/...", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
-			"github.com/prometheus/client_golang/...", "golang.org/x/sys/..."),
+			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
 		nil,
 	},
 	// The module root holds tests and examples only.
