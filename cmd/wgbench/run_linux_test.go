@@ -129,7 +129,7 @@ func TestTunnel(t *testing.T) {
 	before := hostTraces(t)
 	file := filepath.Join(t.TempDir(), "b.json")
 	c := exec.Command("/proc/self/exe", "tunnel", "--impl", "one="+command, "--impl", "two="+command, "--rounds", "2",
-		"--only", "tcp1,ping", "--seconds", "1", "--json", file)
+		"--only", "tcp1,ping", "--seconds", "0.5", "--json", file)
 	c.Env = append(os.Environ(), "WGBENCH_TEST_MAIN=1", mark+"="+value)
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
@@ -182,7 +182,7 @@ func checkReport(t *testing.T, r *report) {
 	if len(r.Summary) != 14 || r.Summary[0].Ratio != 1 || r.Summary[0].Rounds != 2 || r.Base != "one" {
 		t.Errorf("summary: %+v, base %s", r.Summary, r.Base)
 	}
-	if r.Setup.Rounds != 2 || r.Setup.Seconds != 1 || len(r.Setup.Offloads) != len(offloadNames) ||
+	if r.Setup.Rounds != 2 || r.Setup.Seconds != 0.5 || len(r.Setup.Offloads) != len(offloadNames) ||
 		r.Setup.Started.IsZero() {
 		t.Errorf("setup: %+v", r.Setup)
 	}
