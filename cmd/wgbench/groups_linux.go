@@ -285,8 +285,8 @@ func (b *bench) handshakes(ctx context.Context, i implementation) (figures, erro
 		return nil, err
 	}
 	if r.Cookies+r.Lost > r.Sent/20 {
-		fmt.Fprintf(b.progress, "%s: of %d initiations %d were answered by a cookie only and %d not at all\n", i.Name,
-			r.Sent, r.Cookies, r.Lost)
+		fmt.Fprintf(b.progress, "%s: of %d initiations (%d of %d peers with a cookie) %d were answered by a cookie only "+
+			"and %d not at all\n", i.Name, r.Sent, p.Cookies, len(keys), r.Cookies, r.Lost)
 	}
 	n := float64(r.Answered)
 	return figures{"handshakes.rate": n / r.Took.Seconds(),

@@ -39,7 +39,7 @@ func newInitiator(private protocol.PrivateKey, responder protocol.PublicKey, at 
 	var err error
 	i.device, err = protocol.New(protocol.Config{
 		Identity: protocol.NewIdentity(private), Entropy: rand.Reader, Wall: time.Now(), MTU: tunnelMTU,
-		Limits: protocol.Limits{Jobs: 2, StagedPackets: 1, CookiesPerSecond: -1},
+		Limits: protocol.Limits{Jobs: 2, StagedPackets: 1}, Trace: protocol.EventCookieAccepted.Mask(),
 	})
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (i *initiator) takeCookie(message []byte, from netip.AddrPort) {
 	i.device.HandleDatagrams(i.now, []protocol.Datagram{{Endpoint: protocol.Endpoint{Remote: from},
 		Packet: protocol.Packet{Buf: message, Len: len(message)}}}, &i.batch)
 	protocol.Finish(i.now, i.device, &i.batch, &i.worker)
-	i.cookie = true
+	i.cookie = i.cookie || len(i.batch.Events) > 0
 }
 
 // senderOf gives the index that the maker of an initiation named itself by, and receiverOf the one that an answer

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,12 +138,12 @@ func (e *End) Prepare(a ShakeArgs, p *Prepared) error {
 		}
 		e.shaker.initiators = append(e.shaker.initiators, i)
 	}
-	for range 3 {
+	for range cookieRounds {
 		if err := e.shaker.askForCookies(); err != nil {
 			return err
 		}
 	}
-	if err := e.shaker.stock(a.Each); err != nil {
+	if err := stock(e.shaker.initiators, a.Each); err != nil {
 		return err
 	}
 	for _, i := range e.shaker.initiators {
@@ -154,21 +155,29 @@ func (e *End) Prepare(a ShakeArgs, p *Prepared) error {
 	return nil
 }
 
-// askForCookies sends an initiation of everybody who has no cookie and takes the cookies that come back.
+// cookieRounds is how often everybody without a cookie asks for one. Those whom the first round brings none, since it
+// is what makes the load, get theirs in the next ones.
+const cookieRounds = 4
+
+// askForCookies sends an initiation of everybody who has no cookie, in one burst, and takes the cookies that come back.
 func (s *shaker) askForCookies() error {
+	without := slices.DeleteFunc(slices.Clone(s.initiators), func(i *initiator) bool { return i.cookie })
+	if err := stock(without, 1); err != nil {
+		return err
+	}
 	for n, i := range s.initiators {
 		if i.cookie {
 			continue
 		}
-		m, err := i.initiate()
-		if err != nil {
-			return err
-		}
+		m := i.ready[0]
+		i.ready = i.ready[:0]
 		if err := s.launch(n, m); err != nil {
 			return err
 		}
-		if err := s.takeCookies(0); err != nil {
-			return err
+		if n%shakeWindow == 0 {
+			if err := s.takeCookies(0); err != nil {
+				return err
+			}
 		}
 	}
 	return s.takeCookies(shakePatience)
@@ -221,21 +230,21 @@ func maxTime(a, b time.Time) time.Time {
 	return b
 }
 
-// stock makes each initiations of everybody, on all cores.
-func (s *shaker) stock(each int) error {
+// stock makes so many initiations of each initiator, on all cores.
+func stock(initiators []*initiator, each int) error {
 	workers := runtime.NumCPU()
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			for n := w; n < len(s.initiators); n += workers {
+			for n := w; n < len(initiators); n += workers {
 				for range each {
-					m, err := s.initiators[n].initiate()
+					m, err := initiators[n].initiate()
 					if err != nil {
 						errs[w] = err
 						return
 					}
-					s.initiators[n].ready = append(s.initiators[n].ready, m)
+					initiators[n].ready = append(initiators[n].ready, m)
 				}
 			}
 		})
