@@ -44,7 +44,7 @@ func (p *program) execute(args []string) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(p.runCommand(), p.listCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.listCommand(), p.replayCommand(), p.versionCommand())
 	switch err := root.Execute(); {
 	case err == nil:
 		return exitHeld

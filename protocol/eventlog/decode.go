@@ -159,6 +159,7 @@ func (d *decoder) change(of func(d *decoder) protocol.Identity) (c protocol.Chan
 	if d.bool() {
 		c.Endpoint = new(netip.AddrPort)
 		d.binary(c.Endpoint)
+		c.EndpointIfIndex = uint32(d.uint())
 	}
 	if d.bool() {
 		seconds := uint16(d.uint())

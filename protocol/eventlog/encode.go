@@ -78,6 +78,7 @@ func (e *encoder) change(c *protocol.Change, id *identity) {
 	}
 	if e.bool(c.Endpoint != nil); c.Endpoint != nil {
 		e.binary(*c.Endpoint)
+		e.uint(uint64(c.EndpointIfIndex))
 	}
 	if e.bool(c.PersistentKeepalive != nil); c.PersistentKeepalive != nil {
 		e.uint(uint64(*c.PersistentKeepalive))

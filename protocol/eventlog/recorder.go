@@ -77,6 +77,9 @@ func NewRecorder(w io.Writer, guard Locker, c protocol.Config) (*Recorder, error
 	if c.Entropy != nil {
 		c.Entropy = &tap{r, c.Entropy}
 	}
+	if c.Wall.IsZero() {
+		c.Wall = time.Unix(0, 0) // as protocol.New takes it; the year 1 cannot be written down in nanoseconds
+	}
 	d, err := protocol.New(c)
 	if err != nil {
 		return nil, err
