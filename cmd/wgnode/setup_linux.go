@@ -81,7 +81,7 @@ func (h *hostSetup) apply(c *config, mark uint32, peers []netip.Addr) error {
 	for _, a := range c.Addresses {
 		addr := &netlink.Addr{IPNet: ipNet(a)}
 		if err := netlink.AddrAdd(link, addr); err != nil {
-			return fmt.Errorf("Address %s: %w", a, err)
+			return fmt.Errorf("address %s: %w", a, err)
 		}
 		h.did(func() error { return netlink.AddrDel(link, addr) })
 	}

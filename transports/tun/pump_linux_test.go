@@ -135,11 +135,9 @@ func (s *pump) compare(t *testing.T, d *Device, p *transports.Packets, continued
 	if v.get(d.in.vnet[:]); v.gso == gsoNone || continued || d.in.split.size() > 0 || !d.header {
 		return
 	}
-	n := len(d.in.long)
+	n := 40 + int(binary.BigEndian.Uint16(d.in.long[4:]))
 	if d.in.long[0]>>4 == 4 {
 		n = int(binary.BigEndian.Uint16(d.in.long[2:]))
-	} else {
-		n = 40 + int(binary.BigEndian.Uint16(d.in.long[4:]))
 	}
 	k, ok := parse(d.in.long[:n])
 	if !ok {
