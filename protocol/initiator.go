@@ -147,7 +147,7 @@ func (d *Device) handleResponse(dg *Datagram, out *Batch) {
 		d.drop(out, DropBusy, p, dg.Endpoint, dg.Len)
 		return
 	}
-	s.arrival, s.from = d.now, dg.Endpoint
+	s.from = dg.Endpoint
 	s.state, s.ephemeral, s.drawn = p.pending.state, p.pending.ephemeral, p.pending.drawn
 	copy(s.message[:], msg[:])
 	p.consuming++
