@@ -278,8 +278,7 @@ var modelEvents = map[string]func(t *rapid.T, p *Peer, m *naive, now Time){
 		m.deferred = m.up
 	},
 	"retry now": func(_ *rapid.T, p *Peer, m *naive, now Time) {
-		if p.ArmRetryNow(now); m.deferred {
-			m.deferred = false
+		if p.ArmRetryNow(now); m.deferred { // until T1 fires or ends: at the end of time it may never be armed
 			m.setIfIdle(t1, now)
 		}
 	},

@@ -57,7 +57,8 @@ func newWorld(t testing.TB, s setup) *world {
 	w.a, w.b = w.newHost("a", 1, s), w.newHost("b", 2, s)
 	w.introduce(w.a, w.b, s.keepalive)
 	w.introduce(w.b, w.a, 0)
-	for _, h := range []*host{w.a, w.b} {
+	// b first: what a says at once, for its persistent keepalive, must find an open socket.
+	for _, h := range []*host{w.b, w.a} {
 		if !s.idle {
 			must(t, h.node.Up())
 		}
