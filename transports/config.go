@@ -81,26 +81,9 @@ func (n *Node) configure(changes []protocol.Change) error {
 	h.batch.Reset()
 	now := n.enter()
 	err := n.core.Configure(now, changes, &h.batch)
-	if err == nil {
-		n.learn(changes)
-	}
 	h.leave()
 	h.settle()
 	return err
-}
-
-// learn keeps the list of peer IDs. IDs ascend in the order of adding and are not used again, so a new peer's belongs
-// at the end. It is called under mu.
-func (n *Node) learn(changes []protocol.Change) {
-	for i := range changes {
-		switch c := &changes[i]; c.Op {
-		case protocol.OpAddPeer, protocol.OpPutPeer:
-			id, ok := n.core.Peer(c.Peer)
-			if ok && (len(n.ids) == 0 || id > n.ids[len(n.ids)-1]) {
-				n.ids = append(n.ids, id)
-			}
-		}
-	}
 }
 
 // Up opens the link and brings the Core up. The peers' keepalives follow (TIMER-22).
@@ -185,8 +168,12 @@ func (n *Node) watchTunnel() {
 	}
 }
 
-// pageSize is how many peers are read under one hold of the lock, so that a large get does not stall the data path.
-const pageSize = 256
+// Bounds of what is read under one hold of the lock, so that a large get does not stall the data path. The second is
+// for peers with many prefixes; it may be passed by those of one peer.
+const (
+	pageSize     = 256
+	pagePrefixes = 16 * pageSize
+)
 
 // page is a copy of some peers.
 type page struct {
@@ -195,10 +182,16 @@ type page struct {
 	prefixes []netip.Prefix
 }
 
-// Get gives the status to head and then each peer, by ascending ID, with its prefixes to peer, until that returns
-// false; either may be nil. No Configure comes between (UAPI-36), so neither function may call one or wait for one;
-// the counters of different peers are of slightly different moments. The slice is good until the function returns.
+// Get is GetAfter for all peers.
 func (n *Node) Get(head func(Status), peer func(protocol.PeerStats, []netip.Prefix) bool) {
+	n.GetAfter(0, head, peer)
+}
+
+// GetAfter gives the status to head and then each peer beyond the ID after, by ascending ID, with its prefixes to peer,
+// until that returns false; either may be nil. No Configure comes between (UAPI-36), so neither function may call one or
+// wait for one; the counters of different peers are of slightly different moments. The slice is good until the function
+// returns. To start behind the first peers costs nothing, so a caller may come back for one page after another.
+func (n *Node) GetAfter(after protocol.PeerID, head func(Status), peer func(protocol.PeerStats, []netip.Prefix) bool) {
 	n.config.Lock()
 	defer n.config.Unlock()
 	if head != nil {
@@ -208,15 +201,14 @@ func (n *Node) Get(head func(Status), peer func(protocol.PeerStats, []netip.Pref
 		return
 	}
 	defer n.page.clear()
-	for next := 0; next < len(n.ids); {
-		next = n.readPage(next)
+	for n.readPage(after) {
 		start := 0
 		for i, s := range n.page.stats {
 			end := n.page.ends[i]
 			if !peer(s, n.page.prefixes[start:end:end]) {
 				return
 			}
-			start = end
+			start, after = end, s.ID
 		}
 	}
 }
@@ -230,31 +222,23 @@ func (n *Node) status() Status {
 	return s
 }
 
-// readPage reads the peers from ids[from] on and gives where the next page starts. IDs of peers that are gone are
-// taken out of the list.
-func (n *Node) readPage(from int) (next int) {
+// readPage reads peers beyond the ID after and tells whether there are any.
+func (n *Node) readPage(after protocol.PeerID) bool {
 	p := &n.page
 	p.clear()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	kept, i := from, from
-	for ; i < len(n.ids) && i < from+pageSize; i++ {
-		s, ok := n.core.Stats(n.ids[i])
-		if !ok {
-			continue
-		}
-		n.ids[kept] = n.ids[i]
-		kept++
+	for s := range n.core.PeersAfter(after) {
 		p.stats = append(p.stats, s)
 		for prefix := range n.core.AllowedIPs(s.ID) {
 			p.prefixes = append(p.prefixes, prefix)
 		}
 		p.ends = append(p.ends, len(p.prefixes))
+		if len(p.stats) >= pageSize || len(p.prefixes) >= pagePrefixes {
+			break
+		}
 	}
-	if kept < i {
-		n.ids = append(n.ids[:kept], n.ids[i:]...)
-	}
-	return kept
+	return len(p.stats) > 0
 }
 
 // clear also forgets the preshared keys (SEC-06).

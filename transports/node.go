@@ -100,7 +100,6 @@ type Node struct {
 	port    uint16
 	open    bool
 	mark    uint32
-	ids     []protocol.PeerID // ascending; those that are gone are taken out when they are met
 	page    page
 }
 
@@ -141,9 +140,6 @@ func New(o Options) (*Node, error) {
 			hands = append(hands, n.newHand())
 		}
 		n.source = append(n.source, hands)
-	}
-	for s := range n.core.Peers() {
-		n.ids = append(n.ids, s.ID)
 	}
 	return n, nil
 }

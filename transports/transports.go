@@ -147,9 +147,7 @@ type Core interface {
 	Identity() protocol.Identity
 	UnderLoad(now timers.Time) bool
 	Drops() [protocol.NumDropReasons]uint64
-	Peer(k protocol.PublicKey) (protocol.PeerID, bool)
-	Stats(id protocol.PeerID) (protocol.PeerStats, bool)
-	Peers() iter.Seq[protocol.PeerStats]
+	PeersAfter(id protocol.PeerID) iter.Seq[protocol.PeerStats]
 	AllowedIPs(id protocol.PeerID) iter.Seq[netip.Prefix]
 }
 
