@@ -188,9 +188,9 @@ func (n *Node) Get(head func(Status), peer func(protocol.PeerStats, []netip.Pref
 }
 
 // GetAfter gives the status to head and then each peer beyond the ID after, by ascending ID, with its prefixes to peer,
-// until that returns false; either may be nil. No Configure comes between (UAPI-36), so neither function may call one or
-// wait for one; the counters of different peers are of slightly different moments. The slice is good until the function
-// returns. To start behind the first peers costs nothing, so a caller may come back for one page after another.
+// until that returns false; either may be nil. No Configure comes between (UAPI-36), so neither function may call one
+// or wait for one; the counters of different peers are of slightly different moments. The slice is good until the
+// function returns. To start behind the first peers costs nothing: a caller may come back for one page after another.
 func (n *Node) GetAfter(after protocol.PeerID, head func(Status), peer func(protocol.PeerStats, []netip.Prefix) bool) {
 	n.config.Lock()
 	defer n.config.Unlock()

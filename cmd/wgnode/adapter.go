@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"iter"
 	"net/netip"
 	"runtime/debug"
@@ -43,69 +42,32 @@ func (d device) View(f func(core uapi.Core, port uint16, mark uint32)) error {
 	return nil
 }
 
-// pagePeers is how many peers a view reads at once.
-const pagePeers = 256
-
-// view is one look at a node. A Node gives its peers in the order of their IDs, as a get asks for them: so a view
-// reads those from the one that was asked for on, and has the next ones ready.
+// view is one look at a node, which gives a peer and its prefixes together: so these are kept until they are asked for.
 type view struct {
 	node   *transports.Node
 	status transports.Status
-	peers  []protocol.PeerStats // by ascending ID
-	ends   []int                // of each one's part of routes
+	peer   protocol.PeerID // whose routes these are
 	routes []netip.Prefix
 }
 
 // Identity gives the static key.
 func (v *view) Identity() protocol.Identity { return v.status.Identity }
 
-// Peers yields all peers by ascending ID.
-func (v *view) Peers() iter.Seq[protocol.PeerStats] {
+// PeersAfter yields the peers beyond an ID.
+func (v *view) PeersAfter(id protocol.PeerID) iter.Seq[protocol.PeerStats] {
 	return func(yield func(protocol.PeerStats) bool) {
-		v.node.Get(nil, func(p protocol.PeerStats, _ []netip.Prefix) bool { return yield(p) })
-	}
-}
-
-// find gives the place of a peer in peers, reading it and those behind it if it is not there.
-func (v *view) find(id protocol.PeerID) (int, bool) {
-	place := func() (int, bool) {
-		return slices.BinarySearchFunc(v.peers, id, func(p protocol.PeerStats, id protocol.PeerID) int {
-			return cmp.Compare(p.ID, id)
+		v.node.GetAfter(id, nil, func(p protocol.PeerStats, routes []netip.Prefix) bool {
+			v.peer, v.routes = p.ID, routes
+			return yield(p)
 		})
+		v.peer, v.routes = 0, nil // the node uses their memory again
 	}
-	if i, ok := place(); ok {
-		return i, ok
-	}
-	v.peers, v.ends, v.routes = v.peers[:0], v.ends[:0], v.routes[:0]
-	v.node.Get(nil, func(p protocol.PeerStats, routes []netip.Prefix) bool {
-		if p.ID < id {
-			return true
-		}
-		v.peers, v.routes = append(v.peers, p), append(v.routes, routes...)
-		v.ends = append(v.ends, len(v.routes))
-		return len(v.peers) < pagePeers
-	})
-	return place()
 }
 
-// Stats gives one peer.
-func (v *view) Stats(id protocol.PeerID) (s protocol.PeerStats, ok bool) {
-	i, ok := v.find(id)
-	if ok {
-		s = v.peers[i]
-	}
-	return s, ok
-}
-
-// AllowedIPs yields the prefixes of one peer.
+// AllowedIPs yields the prefixes of the peer that PeersAfter has just yielded.
 func (v *view) AllowedIPs(id protocol.PeerID) iter.Seq[netip.Prefix] {
-	i, ok := v.find(id)
-	if !ok {
-		return func(func(netip.Prefix) bool) {}
+	if id != v.peer {
+		panic("wgnode: the prefixes of a peer that is not being looked at")
 	}
-	from := 0
-	if i > 0 {
-		from = v.ends[i-1]
-	}
-	return slices.Values(v.routes[from:v.ends[i]])
+	return slices.Values(v.routes)
 }

@@ -254,7 +254,8 @@ func appendPeer(b []byte, c *protocol.Change) ([]byte, error) {
 		if !c.Endpoint.IsValid() {
 			return nil, errors.New("a set cannot make a peer forget its endpoint")
 		}
-		b = append(c.Endpoint.AppendTo(append(b, "endpoint="...)), '\n')
+		e := protocol.Endpoint{Remote: *c.Endpoint, IfIndex: c.EndpointIfIndex}
+		b = append(appendEndpoint(append(b, "endpoint="...), e), '\n')
 	}
 	if c.PersistentKeepalive != nil {
 		b = fmt.Appendf(b, "persistent_keepalive_interval=%d\n", *c.PersistentKeepalive)

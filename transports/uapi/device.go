@@ -15,16 +15,17 @@ type Device interface {
 	// syscall.Errno in its chain, such as EADDRINUSE (UAPI-13), or the one that fits a sentinel error of protocol.
 	Configure(changes []protocol.Change, port *uint16, mark *uint32) error
 
-	// View calls f once while nothing else uses the core. f does no I/O. It reads 256 peers at most, but for the list
-	// of all IDs with which a get begins. An error means that there is no core any more.
+	// View calls f once while nothing else uses the core. f does no I/O and reads 256 peers at most: a get of more is as
+	// many calls. An error means that there is no core any more.
 	View(f func(core Core, port uint16, mark uint32)) error
 }
 
 // Core is what a get reads of a protocol.Device.
 type Core interface {
 	Identity() protocol.Identity
-	Peers() iter.Seq[protocol.PeerStats]
-	Stats(protocol.PeerID) (protocol.PeerStats, bool)
+	// PeersAfter yields the peers beyond an ID, by ascending ID.
+	PeersAfter(protocol.PeerID) iter.Seq[protocol.PeerStats]
+	// AllowedIPs yields the prefixes of a peer. It is asked for the one that PeersAfter has just yielded, and no other.
 	AllowedIPs(protocol.PeerID) iter.Seq[netip.Prefix]
 }
 

@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	pagePeers = 256      // peers read under the device's lock at a time (design §6)
-	pageText  = 64 << 10 // bytes written at a time
+	pagePeers    = 256            // peers read under the device's lock at a time (design §6)
+	pagePrefixes = 16 * pagePeers // the same, for peers with many of them
+	pageText     = 64 << 10       // bytes written at a time
 )
 
 // get answers "get=1" (UAPI-02). No set is applied between its first line and its last. Memory is a page of
-// peers with their allowed IPs, and an ID of 4 bytes for each of the others.
+// peers with their allowed IPs.
 func (s *Server) get(c *client, in *bufio.Reader) error {
 	refused, err := s.readLines(in, func([]byte) (int, error) { return 0, invalid("a get takes no lines") })
 	if err != nil {
@@ -46,7 +47,7 @@ type getter struct {
 	text   []byte
 	broken bool // the client does not take it
 
-	ids      []protocol.PeerID // that are still to come
+	last     protocol.PeerID // read so far
 	stats    []protocol.PeerStats
 	prefixes []netip.Prefix // of all of stats
 	ends     []int          // where those of each end
@@ -55,8 +56,8 @@ type getter struct {
 // all leaves the end of the answer in text.
 func (g *getter) all() error {
 	err := g.deviceKeys()
-	for err == nil && len(g.ids) > 0 {
-		err = g.peers()
+	for more := true; more && err == nil; {
+		more, err = g.peers()
 	}
 	return err
 }
@@ -68,9 +69,6 @@ func (g *getter) deviceKeys() error {
 	var mark uint32
 	err := g.device.View(func(core Core, p uint16, m uint32) {
 		id, port, mark = core.Identity(), p, m
-		for s := range core.Peers() {
-			g.ids = append(g.ids, s.ID)
-		}
 	})
 	if err != nil {
 		return err
@@ -88,17 +86,18 @@ func (g *getter) deviceKeys() error {
 	return nil
 }
 
-// peers reads a page under the lock and writes it without.
-func (g *getter) peers() error {
+// peers reads a page under the lock and writes it without. It tells whether there may be more.
+func (g *getter) peers() (more bool, err error) {
 	g.stats, g.prefixes, g.ends = g.stats[:0], g.prefixes[:0], g.ends[:0]
-	err := g.device.View(func(core Core, _ uint16, _ uint32) {
-		for len(g.ids) > 0 && len(g.stats) < pagePeers && len(g.prefixes) < 16*pagePeers {
-			if s, ok := core.Stats(g.ids[0]); ok {
-				g.stats = append(g.stats, s)
-				g.prefixes = slices.AppendSeq(g.prefixes, core.AllowedIPs(s.ID))
-				g.ends = append(g.ends, len(g.prefixes))
+	err = g.device.View(func(core Core, _ uint16, _ uint32) {
+		for s := range core.PeersAfter(g.last) {
+			g.last = s.ID
+			g.stats = append(g.stats, s)
+			g.prefixes = slices.AppendSeq(g.prefixes, core.AllowedIPs(s.ID))
+			g.ends = append(g.ends, len(g.prefixes))
+			if more = len(g.stats) >= pagePeers || len(g.prefixes) >= pagePrefixes; more {
+				break
 			}
-			g.ids = g.ids[1:]
 		}
 	})
 	from := 0
@@ -111,7 +110,7 @@ func (g *getter) peers() error {
 			err = g.flush()
 		}
 	}
-	return err
+	return more, err
 }
 
 // peer renders one peer section.

@@ -3,6 +3,7 @@ package uapi
 import (
 	"bytes"
 	"encoding/hex"
+	"net"
 	"net/netip"
 	"strconv"
 
@@ -160,14 +161,35 @@ func (p *parser) split() *protocol.Change {
 	return &p.Changes[len(p.Changes)-1]
 }
 
-// setEndpoint takes an address with a port, never a name (UAPI-20): names are the client's to resolve.
+// setEndpoint takes an address with a port, never a name (UAPI-20): names are the client's to resolve. A link-local
+// address has its scope as a number or as an interface's name, which is how getnameinfo(3) gives it to wg(8).
 func setEndpoint(c *protocol.Change, value []byte) error {
 	at, err := netip.ParseAddrPort(string(value))
 	if err != nil || at.Port() == 0 {
 		return errMalformed
 	}
-	c.Endpoint = &at
+	scope := uint32(0)
+	if zone := at.Addr().Zone(); zone != "" {
+		if scope, err = scopeOf(zone); err != nil || !at.Addr().IsLinkLocalUnicast() {
+			return errMalformed
+		}
+		at = netip.AddrPortFrom(at.Addr().WithZone(""), at.Port())
+	}
+	c.Endpoint, c.EndpointIfIndex = &at, scope // ROAM-11
 	return nil
+}
+
+// scopeOf gives the index of the interface that a zone names. An index is taken as it is, even if there is no such
+// interface yet.
+func scopeOf(zone string) (uint32, error) {
+	if n, err := parseNumber([]byte(zone), 32); err == nil {
+		return uint32(n), nil
+	}
+	i, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0, err
+	}
+	return uint32(i.Index), nil
 }
 
 // parseKey takes 64 hexadecimal digits (UAPI-08).

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -34,6 +35,10 @@ type node struct {
 	applied, refused int
 	broken           error // what View fails with
 	viewed           int
+	most             int    // peers that one View read
+	first            []byte // datagram that the last set sent; nil: none
+	sentTo           netip.AddrPort
+	delivered        int // packets to the host
 }
 
 func (n *node) Configure(changes []protocol.Change, port *uint16, mark *uint32) error {
@@ -57,6 +62,7 @@ func (n *node) Configure(changes []protocol.Change, port *uint16, mark *uint32) 
 		return err
 	}
 	n.applied++
+	n.first = n.finish(&out)
 	if socket != nil {
 		if n.socket != nil {
 			n.socket.Close()
@@ -74,9 +80,27 @@ func (n *node) View(f func(Core, uint16, uint32)) error {
 	defer n.mu.Unlock()
 	n.viewed++
 	if n.broken == nil {
-		f(n.core, n.port, n.mark)
+		counted := &counting{Device: n.core}
+		f(counted, n.port, n.mark)
+		n.most = max(n.most, counted.peers)
 	}
 	return n.broken
+}
+
+// counting counts the peers that are read.
+type counting struct {
+	*protocol.Device
+	peers int
+}
+
+func (c *counting) PeersAfter(id protocol.PeerID) iter.Seq[protocol.PeerStats] {
+	return func(yield func(protocol.PeerStats) bool) {
+		for s := range c.Device.PeersAfter(id) {
+			if c.peers++; !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // with gives the core to f under the lock.
@@ -334,9 +358,38 @@ func (n *node) receive(dg []byte) []byte {
 	return n.finish(&out)
 }
 
+// send gives an inner packet to the core and returns the first datagram that leaves, or nil.
+func (n *node) send(packet []byte) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	buf := make([]byte, protocol.Headroom+len(packet)+protocol.Tailroom)
+	copy(buf[protocol.Headroom:], packet)
+	var out protocol.Batch
+	n.core.HandlePackets(n.now, []protocol.Packet{{Buf: buf, Off: protocol.Headroom, Len: len(packet)}}, &out)
+	return n.finish(&out)
+}
+
+// staged counts the packets that wait for the first peer.
+func (n *node) staged() (count int) {
+	n.with(func(d *protocol.Device) {
+		s, _ := d.Stats(1)
+		count = s.Staged
+	})
+	return count
+}
+
+func (n *node) configure(t testing.TB, c protocol.Change) {
+	t.Helper()
+	if err := n.Configure([]protocol.Change{c}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (n *node) finish(out *protocol.Batch) []byte {
 	protocol.Finish(n.now, n.core, out, &protocol.Worker{})
+	n.delivered += len(out.Deliveries)
 	for dg := range out.Outgoing() {
+		n.sentTo = dg.Endpoint.Remote
 		return slices.Clone(dg.Bytes())
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/purewire/purewire/protocol"
+	"github.com/purewire/purewire/timers"
 )
 
 func TestUAPI23(t *testing.T) {
@@ -203,6 +205,53 @@ func TestUAPI34(t *testing.T) {
 	}
 }
 
+// A packet waits for a private key, without which nothing can leave. The set that gives one sends an initiation by
+// itself, without another packet and without a timer, and the packet follows.
+func TestUAPI34Staged(t *testing.T) {
+	r := newRig(t)
+	r.core.Up(r.now, &protocol.Batch{})
+	peer := newNode(t, 2)
+	peer.core.Up(peer.now, &protocol.Batch{})
+	peer.configure(t, protocol.Change{Op: protocol.OpPutPeer, Peer: public(1),
+		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}})
+	r.ok("public_key=" + pub(2) + "\nendpoint=192.0.2.1:5\nallowed_ip=10.0.0.2/32\n")
+	if got := r.send([]byte{0x45, 3: 20, 12: 10, 15: 1, 16: 10, 19: 2}); got != nil || r.staged() != 1 {
+		t.Fatalf("%d bytes leave, %d packets wait", len(got), r.staged())
+	}
+	if r.ok("public_key=" + pub(2) + "\nendpoint=192.0.2.1:6\n"); r.first != nil {
+		t.Fatalf("%d bytes leave without a key", len(r.first))
+	}
+	r.ok("private_key=" + prv(1) + "\npublic_key=" + pub(2) + "\nendpoint=192.0.2.1:7\n")
+	if len(r.first) != 148 || r.first[0] != 1 {
+		t.Fatalf("%d bytes leave after the set, want an initiation", len(r.first))
+	}
+	data := r.receive(peer.receive(r.first))
+	if len(data) != 64 || r.staged() != 0 {
+		t.Fatalf("%d bytes leave for the response, want the packet; %d wait", len(data), r.staged())
+	}
+	if peer.receive(data); peer.delivered != 1 {
+		t.Fatalf("the peer delivers %d packets", peer.delivered)
+	}
+}
+
+// While an attempt runs a set does not start another: the packet goes where the set said with the next one.
+func TestUAPI34StagedElsewhere(t *testing.T) {
+	r := newRig(t)
+	r.core.Up(r.now, &protocol.Batch{})
+	r.ok("private_key=" + prv(1) + "\npublic_key=" + pub(2) + "\nendpoint=192.0.2.1:5\nallowed_ip=10.0.0.2/32\n")
+	if got := r.send([]byte{0x45, 3: 20, 12: 10, 15: 1, 16: 10, 19: 2}); len(got) != 148 || r.staged() != 1 {
+		t.Fatalf("%d bytes leave, %d packets wait", len(got), r.staged())
+	}
+	r.now = r.now.Add(time.Second)
+	if r.ok("public_key=" + pub(2) + "\nendpoint=192.0.2.1:6\n"); r.first != nil {
+		t.Fatalf("%d bytes leave one second after the last initiation (TIMER-01)", len(r.first))
+	}
+	r.now = r.now.Add(timers.RekeyTimeout)
+	if got := r.timeout(t); len(got) != 148 || r.sentTo.Port() != 6 || r.staged() != 1 {
+		t.Fatalf("%d bytes leave for %v, %d packets wait", len(got), r.sentTo, r.staged())
+	}
+}
+
 func TestUAPI35(t *testing.T) {
 	r := newRig(t)
 	r.ok("private_key=" + prv(1) + "\nlisten_port=0\nfwmark=5\npublic_key=" + pub(2) + "\nallowed_ip=10.0.0.0/8\n" +
@@ -273,8 +322,8 @@ func TestUAPI36(t *testing.T) {
 	}
 	close(stop)
 	sets.Wait()
-	if r.viewed < 20*4 {
-		t.Errorf("%d looks at the core for 20 gets: not read in pages", r.viewed)
+	if r.viewed < 20*4 || r.most != pagePeers {
+		t.Errorf("%d looks at the core for 20 gets, up to %d peers in one: not read in pages", r.viewed, r.most)
 	}
 	if len(values) < 2 {
 		t.Error("no set came between the gets: nothing was tested")

@@ -365,9 +365,36 @@ func TestUAPI20(t *testing.T) {
 		"2001:db8::1:5", "[2001:db8::1]", "[192.0.2.1]:5", "example.org:5", "192.0.2.1:http", "192.0.2:5", "192.0.2.1:5 "} {
 		r.invalid("public_key=" + pub(2) + "\nendpoint=" + bad + "\n")
 	}
-	scoped := protocol.Endpoint{Remote: netip.MustParseAddrPort("[fe80::1]:5"), IfIndex: 3}
-	if got := string(appendEndpoint(nil, scoped)); got != "[fe80::1%3]:5" {
-		t.Fatalf("a link-local endpoint is written as %q", got)
+}
+
+// A link-local endpoint has a scope (ROAM-11): taken as a number or as a name, kept in the core, shown as a number, and
+// a client of ours writes what a server of ours takes.
+func TestUAPI20Scope(t *testing.T) {
+	r := newRig(t)
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for zone, want := range map[string]uint32{"lo": uint32(lo.Index), "7": 7, "4294967295": 4294967295} {
+		r.ok("public_key=" + pub(2) + "\nendpoint=[fe80::1%" + zone + "]:5\n")
+		r.want(fmt.Sprintf("endpoint=[fe80::1%%%d]:5", want))
+		r.with(func(d *protocol.Device) {
+			if s, _ := d.Stats(1); s.Endpoint.IfIndex != want || s.Endpoint.Remote.String() != "[fe80::1]:5" {
+				t.Errorf("zone %s: the core has %v", zone, s.Endpoint)
+			}
+		})
+	}
+	at := netip.MustParseAddrPort("[fe80::9]:8")
+	scoped := protocol.Change{Op: protocol.OpPutPeer, Peer: public(2), Endpoint: &at, EndpointIfIndex: 3}
+	if err = NewClient(r.conn).Set(Settings{Changes: []protocol.Change{scoped}}); err != nil {
+		t.Fatal(err)
+	}
+	r.want("endpoint=[fe80::9%3]:8")
+	r.ok("public_key=" + pub(2) + "\nendpoint=[fe80::1]:5\n")
+	r.want("endpoint=[fe80::1]:5") // another endpoint, without the scope of the one before
+	for _, bad := range []string{"[fe80::1%nosuch0]:5", "[fe80::1%4294967296]:5", "[fe80::1%]:5", "[2001:db8::1%3]:5",
+		"[::ffff:192.0.2.1%3]:5"} {
+		r.invalid("public_key=" + pub(2) + "\nendpoint=" + bad + "\n")
 	}
 }
 
