@@ -28,6 +28,7 @@ var areaTitles = map[string]string{
 	"STAT":   "counters",
 	"LIFE":   "up, down, restart and change",
 	"SEC":    "duties nobody can see from outside",
+	"UAPI":   "the configuration socket",
 }
 
 // tableHead ends the part of docs/CONFORMANCE.md that people write; all below it is written by -update.
