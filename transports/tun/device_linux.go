@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/purewire/purewire/transports"
 	"golang.org/x/sys/unix"
@@ -24,8 +22,7 @@ const (
 
 // Device is a TUN interface as a [transports.Tunnel].
 type Device struct {
-	file      *os.File
-	conn      syscall.RawConn
+	conn      *transports.Descriptor
 	header    bool        // each packet has a vnet header before it
 	mergeTCP  bool        // the host takes super-packets
 	mergeUDP  atomic.Bool // also of UDP; switched off if it refuses one
@@ -75,12 +72,11 @@ func OpenFD(fd, mtu int, o Options) (*Device, error) {
 		return nil, err
 	}
 	// Only now: a descriptor that is not attached to an interface cannot be polled.
-	d.file = os.NewFile(uintptr(fd), devicePath)
-	err := d.file.SetReadDeadline(time.Time{}) // tells whether the poller has it
-	if err == nil {
-		d.conn, err = d.file.SyscallConn()
+	var err error
+	if d.conn, err = transports.NewDescriptor(fd, devicePath, true); err != nil {
+		return nil, err
 	}
-	if err == nil && mtu != 0 {
+	if mtu != 0 {
 		err = d.SetMTU(mtu)
 	}
 	if err == nil {
@@ -89,7 +85,7 @@ func OpenFD(fd, mtu int, o Options) (*Device, error) {
 		d.watch, err = newWatcher(d)
 	}
 	if err != nil {
-		d.file.Close()
+		d.conn.Close()
 		return nil, err
 	}
 	return d, nil
@@ -231,7 +227,7 @@ func (d *Device) Close() error {
 	d.closeOnce.Do(func() {
 		d.closed.Store(true)
 		d.watch.stop()
-		err = d.file.Close()
+		err = d.conn.Close()
 	})
 	return err
 }

@@ -24,7 +24,7 @@ type input struct {
 	d     *Device
 	vnet  [vnetSize]byte
 	iov   [3]unix.Iovec
-	wait  func(fd uintptr) bool // made once, because a closure per call would be an allocation
+	wait  func(fd uintptr) int // made once, because a closure per call would be an allocation
 	into  *transports.Packets
 	pos   int // bytes of Buf in use
 	err   error
@@ -35,7 +35,7 @@ type input struct {
 func (in *input) init(d *Device) {
 	in.d = d
 	in.long = make([]byte, slotSize+maxPacket)
-	in.wait = func(fd uintptr) bool { return in.take(int(fd)) }
+	in.wait = func(fd uintptr) int { return in.take(int(fd)) }
 }
 
 // Read waits for a packet and takes what is there, up to a batch or 16 KiB: many small packets cost one wake-up. A
@@ -83,27 +83,27 @@ func (in *input) cut() {
 	}
 }
 
-// take reads until there is enough or nothing more. It is false if there was nothing at all.
-func (in *input) take(fd int) bool {
+// take reads until there is enough or nothing more, and gives the number of packets, or 1 after an error.
+func (in *input) take(fd int) int {
 	for {
 		p := in.into
 		if len(p.List) == transports.MaxBatch || in.pos >= enoughBytes || in.room() < slotSize && len(p.List) > 0 {
-			return true
+			return len(p.List)
 		}
 		if in.room() < slotSize {
 			in.err = os.NewSyscallError("readv", unix.ENOBUFS)
-			return true
+			return 1
 		}
 		n, errno := in.readv(fd)
 		switch errno {
 		case 0:
 			in.accept(n)
 		case unix.EAGAIN:
-			return len(p.List) > 0
+			return len(p.List)
 		case unix.EINTR:
 		default:
 			in.err = os.NewSyscallError("readv", errno)
-			return true
+			return 1
 		}
 	}
 }
@@ -120,7 +120,7 @@ func (in *input) readv(fd int) (n int, errno syscall.Errno) {
 	if !in.d.header {
 		iov = iov[1:]
 	}
-	got, _, errno := unix.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	got, _, errno := unix.RawSyscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 	n = int(got)
 	if in.d.header {
 		n -= vnetSize

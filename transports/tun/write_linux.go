@@ -18,12 +18,12 @@ type output struct {
 	left    []protocol.Delivery
 	single  int // so many of the next are to be written one by one
 	err     error
-	write   func(fd uintptr) bool
+	write   func(fd uintptr) int
 }
 
 func (o *output) init(d *Device) {
 	o.d = d
-	o.write = func(fd uintptr) bool { return o.flush(int(fd)) }
+	o.write = func(fd uintptr) int { return o.flush(int(fd)) }
 }
 
 // Write gives packets to the host, in order, consecutive ones of a flow as one. The first error is returned when all
@@ -40,8 +40,8 @@ func (d *Device) Write(p []protocol.Delivery) error {
 	return d.ended(err)
 }
 
-// flush writes what is left; false asks to be called again when there is room.
-func (o *output) flush(fd int) bool {
+// flush writes what is left; 0 asks to be called again when there is room.
+func (o *output) flush(fd int) int {
 	for len(o.left) > 0 {
 		n := 1
 		if len(o.left[0].Bytes()) == 0 {
@@ -57,7 +57,7 @@ func (o *output) flush(fd int) bool {
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.EAGAIN:
-			return false
+			return 0
 		case errno == unix.EINVAL && n > 1:
 			// Not the kind of super-packet that this kernel takes. The packets it was made of are as they were.
 			if o.flow.proto == protoUDP {
@@ -71,7 +71,7 @@ func (o *output) flush(fd int) bool {
 		o.left = o.left[n:]
 		o.single = max(o.single-1, 0)
 	}
-	return true
+	return 1
 }
 
 // gather makes the pieces of one write of the next n packets.
@@ -98,6 +98,6 @@ func (o *output) piece(i int, b []byte) {
 }
 
 func (o *output) writev(fd int, iov []unix.Iovec) syscall.Errno {
-	_, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 	return errno
 }

@@ -28,7 +28,7 @@ type reader struct {
 	iov    unix.Iovec
 	name   address
 	ctrl   control
-	wait   func(fd uintptr) bool // made once, because a closure per call would be an allocation
+	wait   func(fd uintptr) int // made once, because a closure per call would be an allocation
 	poll   func(fd uintptr)
 	into   *transports.Datagrams
 	pos    int // bytes of Buf in use
@@ -39,7 +39,7 @@ type reader struct {
 }
 
 func (r *reader) init() {
-	r.wait = func(fd uintptr) bool { return r.take(int(fd)) }
+	r.wait = func(fd uintptr) int { return r.take(int(fd)) }
 	r.poll = func(fd uintptr) { r.take(int(fd)) }
 }
 
@@ -62,24 +62,24 @@ func (r *reader) drain(s *socket, d *transports.Datagrams) bool {
 	return err == nil && len(d.List) > 0
 }
 
-// take receives until there is enough or nothing more. It is false if there was nothing at all.
-func (r *reader) take(fd int) bool {
+// take receives until there is enough or nothing more, and gives the number of datagrams, or 1 after an error.
+func (r *reader) take(fd int) int {
 	for faults := 0; ; {
 		d := r.into
 		room := d.Buf[r.pos:]
 		if len(d.List) >= enoughDatagrams || r.pos >= enoughBytes || len(room) < maxDatagram && len(d.List) > 0 {
-			return true
+			return len(d.List)
 		}
 		if len(room) == 0 {
 			r.err = os.NewSyscallError("recvmsg", unix.ENOBUFS)
-			return true
+			return 1
 		}
 		n, errno := r.receive(fd, room)
 		switch errno {
 		case 0:
 			r.split(room, n)
 		case unix.EAGAIN:
-			return len(d.List) > 0
+			return len(d.List)
 		case unix.EINTR:
 		default:
 			// What an ICMP message, a lack of memory or a firewall has left behind is no reason to stop, and each
@@ -88,7 +88,7 @@ func (r *reader) take(fd int) bool {
 				continue
 			}
 			r.err = os.NewSyscallError("recvmsg", errno)
-			return true
+			return 1
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (r *reader) receive(fd int, room []byte) (n int, errno syscall.Errno) {
 	r.hdr.SetIovlen(1)
 	r.hdr.SetControllen(controlBytes)
 	r.name.raw.Family = 0
-	got, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdr)), unix.MSG_DONTWAIT)
+	got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdr)), unix.MSG_DONTWAIT)
 	return int(got), errno
 }
 

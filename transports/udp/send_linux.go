@@ -56,7 +56,7 @@ type sender struct {
 	gone   netip.Addr // the source address that was refused in this call
 	spare  [maxSegments]unix.Iovec
 	narrow map[netip.Addr]narrow
-	write  func(fd uintptr) bool
+	write  func(fd uintptr) int
 }
 
 func (o *sender) init(s *socket) {
@@ -65,7 +65,7 @@ func (o *sender) init(s *socket) {
 	o.runs, o.msgs = make([]run, 0, n), make([]mmsghdr, n)
 	o.names, o.ctrls, o.iovs = make([]address, n), make([]control, n), make([]unix.Iovec, n)
 	o.narrow = make(map[netip.Addr]narrow)
-	o.write = func(fd uintptr) bool { return o.flush(int(fd)) }
+	o.write = func(fd uintptr) int { return o.flush(int(fd)) }
 }
 
 // Send sends datagrams in order. Runs of equal size to one endpoint, of which the last may be shorter, leave as one
@@ -215,22 +215,22 @@ func (o *sender) message(i int, r run, source bool, iovs []unix.Iovec) (used int
 	return used
 }
 
-// flush sends what is left of the runs; false asks to be called again when the socket has room.
-func (o *sender) flush(fd int) bool {
+// flush sends what is left of the runs; 0 asks to be called again when the socket has room.
+func (o *sender) flush(fd int) int {
 	for o.sent < len(o.runs) {
 		left := o.msgs[o.sent:len(o.runs)]
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&left[0])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&left[0])),
 			uintptr(len(left)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			o.sent += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return false
+			return 0
 		default:
 			o.rescue(fd, o.sent, errno)
 			o.sent++
 		}
 	}
-	return true
+	return 1
 }

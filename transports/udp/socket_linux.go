@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
-	"syscall"
-	"time"
 
+	"github.com/purewire/purewire/transports"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,11 +14,9 @@ import (
 // tens of gigabits, while a worker is busy with the batch before.
 const socketBuffer = 7 << 20
 
-// socket is one UDP socket. The os.File puts it into the runtime's poller and counts who uses it, so that the
-// descriptor is not closed, and its number given to another, under a system call.
+// socket is one UDP socket.
 type socket struct {
-	file     *os.File
-	conn     syscall.RawConn
+	conn     *transports.Descriptor
 	v6       bool
 	segments bool        // UDP_SEGMENT is known to this kernel
 	retired  atomic.Bool // another socket has taken over: what has arrived is still read, then it is closed
@@ -42,13 +39,7 @@ func newSocket(v6 bool, port uint16, mark uint32, o Options) (*socket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	s.file = os.NewFile(uintptr(fd), "udp")
-	if s.conn, err = s.file.SyscallConn(); err == nil {
-		// Fails where the poller did not take the descriptor, in which case nothing could be waited for.
-		err = s.file.SetReadDeadline(time.Time{})
-	}
-	if err != nil {
-		s.file.Close()
+	if s.conn, err = transports.NewDescriptor(fd, "udp", false); err != nil {
 		return nil, err
 	}
 	s.out.init(s)
@@ -133,12 +124,12 @@ func (s *socket) setMark(mark uint32) (err error) {
 // retire makes the reader, if it waits, look up and see that there is a new socket.
 func (s *socket) retire() {
 	s.retired.Store(true)
-	_ = s.file.SetReadDeadline(time.Unix(1, 0))
+	s.conn.Interrupt()
 }
 
 func (s *socket) close() {
 	s.closed.Store(true)
-	_ = s.file.Close()
+	_ = s.conn.Close()
 }
 
 // A pair is the sockets of one port. One of them may be nil on a host that has only one family.
