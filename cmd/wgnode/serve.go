@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/transports"
@@ -20,6 +21,9 @@ import (
 
 // defaultMTU is what is left of 1500 bytes by an IPv6 header, a UDP header and our own 32; wireguard-go's too.
 const defaultMTU = 1420
+
+// trimAfter is when a started process gives back what starting up took: wg(8) or wg-quick(8) are through by then.
+const trimAfter = 2 * time.Second
 
 // server is one interface while it is served.
 type server struct {
@@ -68,6 +72,7 @@ func (p *program) serve(o options, env environment, h *handover, ready func() er
 	case err == nil:
 		s.tell(s.notify.ready("serving " + name))
 		s.log.Info("ready", "version", version())
+		defer time.AfterFunc(trimAfter, trim).Stop()
 		<-ctx.Done()
 		s.tell(s.notify.stopping())
 	case told.Err() != nil:
