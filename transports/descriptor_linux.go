@@ -14,8 +14,8 @@ import (
 //
 //   - The runtime's poller has the descriptor only while a reader sleeps. Otherwise every packet that comes in while a
 //     worker is busy would wake a thread that finds nothing to do.
-//   - When packets come one by one in quick succession, a reader that has nothing to do rests for a moment instead of
-//     sleeping until the next one: so that it finds several.
+//   - When packets come one by one in quick succession, a reader that has nothing to do can rest for a moment instead
+//     of being woken for the next one: so that it finds several (see pace).
 //
 // The functions given to Read, Write and Control must not block, and should make their system calls by RawSyscall: then
 // the scheduler's monitor need not be woken for each.
@@ -44,7 +44,7 @@ type attempt struct {
 func (a *attempt) init() { a.call = func(fd uintptr) { a.n = a.f(fd) } }
 
 // NewDescriptor takes over fd, which must be attached to something that can be polled, and makes it non-blocking. On
-// an error it is closed.
+// an error it is closed. If rests is true its reader rests as said above.
 func NewDescriptor(fd int, name string, rests bool) (d *Descriptor, err error) {
 	// The os package gives descriptors to the poller that do not block when it sees them first.
 	if err = syscall.SetNonblock(fd, false); err != nil {
@@ -199,9 +199,9 @@ func (d *Descriptor) Close() error {
 	return errors.Join(err, d.file.Close())
 }
 
-// A pace tells when to rest: while packets come at more than briskRate, but one by one or nearly so. Then sleeping until
-// the next one costs more than all the rest of its treatment, and to wait a little is cheap: of a flow like that nobody
-// can tell apart delays of restFor. A flow that is slower, or comes in bunches anyway, is left alone.
+// A pace tells when to rest: while packets come at more than briskRate, but one by one or nearly so. Then being woken
+// for each costs more than all the rest of its treatment. Network cards moderate their interrupts in the same way and
+// for about as long. A flow that is slower, such as a ping, or comes in bunches anyway, is left alone.
 type pace struct {
 	brisk   bool
 	began   time.Time // of the window, which ends with the window-th packet
