@@ -66,6 +66,7 @@ func TestGivenDescriptors(t *testing.T) {
 // wg(8) configures 10,000 peers in one set, and sees all of them in one get (UAPI-37); syncconf of the same changes
 // nothing.
 func TestManyPeers(t *testing.T) {
+	noted(t, "10,000 peers by setconf, dump and syncconf", "wg(8)")
 	const n = 10_000
 	h := newHost(t, "A")
 	private, _ := keyPair(t)

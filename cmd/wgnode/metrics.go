@@ -161,8 +161,8 @@ func (c *collector) collectStatus(out sink, s transports.Status) {
 	for r := protocol.DropNone + 1; r < protocol.NumDropReasons; r++ {
 		out.counter(c.drops, s.Drops[r], r.String())
 	}
-	out.gauge(c.up, flag(s.Up))
-	out.gauge(c.underLoad, flag(s.UnderLoad))
+	out.gauge(c.up, boolean(s.Up))
+	out.gauge(c.underLoad, boolean(s.UnderLoad))
 	out.gauge(c.mtu, float64(s.MTU))
 	out.gauge(c.port, float64(s.Port))
 }
@@ -198,7 +198,7 @@ func (c *collector) collectFlow(out sink, at string, f *transports.Flow) {
 	out <- prometheus.MustNewConstHistogram(c.batches, sum, float64(f.Packets), buckets, at)
 }
 
-func flag(b bool) float64 {
+func boolean(b bool) float64 {
 	if b {
 		return 1
 	}

@@ -163,6 +163,8 @@ func TestDaemon(t *testing.T) {
 
 // wgnode moves with its interface into another network namespace: the socket, and the UDP port, stay.
 func TestMovedInterface(t *testing.T) {
+	t.Parallel()
+	noted(t, "interface moved to another network namespace", "wgnode")
 	a, b := tunnel(t, [2]string{"wgnode", "wgnode"}, outer4, false)
 	a.pings("10.0.0.2")
 	a.runs("mkdir -p /run/netns", "ip netns add inner", "ip link set wg0 netns inner")

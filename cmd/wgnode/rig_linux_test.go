@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +19,35 @@ import (
 // patience is for everything that must happen sooner or later on a slow machine. It is more than the 15 s after which
 // a peer without news begins anew (LIFE-02).
 const patience = 60 * time.Second
+
+// -peers says against whom the tests of tunnels are run; wgnode has one end of each.
+var peers = flag.String("peers", "wgnode,wireguard-go,boringtun-cli", "programs at the other end of a tunnel")
+
+// arguments are those without which a program gives up rights that it needs, or cannot roam: a connected socket keeps
+// its address.
+var arguments = map[string][]string{
+	"boringtun-cli": {"--disable-drop-privileges", "--disable-connected-udp"}, "gotatun": {"--disable-drop-privileges"},
+}
+
+// against runs a test against each peer.
+func against(t *testing.T, f func(t *testing.T, peer string)) {
+	for _, peer := range strings.Split(*peers, ",") {
+		t.Run(peer, func(t *testing.T) {
+			t.Parallel()
+			provide(t, peer)
+			f(t, peer)
+		})
+	}
+}
+
+// noted has the result of t written down for docs/INTEROP.md, which .ci/interop makes of it.
+func noted(t *testing.T, scenario, peer string) {
+	t.Cleanup(func() {
+		if !t.Skipped() {
+			t.Logf("INTEROP|%s|%s|%s", scenario, peer, map[bool]string{false: "ok", true: "FAILED"}[t.Failed()])
+		}
+	})
+}
 
 // host is a machine of its own: network, mount and process namespaces, with an empty /var/run/wireguard. Whatever
 // runs in it ends with the test.
@@ -85,7 +116,7 @@ func newHost(t *testing.T, name string) *host {
 // command makes a command that runs on the host.
 func (h *host) command(args ...string) *exec.Cmd {
 	c := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(h.pid), "-n", "-m", "-p", "--"}, args...)...)
-	c.Env = append(os.Environ(), "PATH="+binaries(h.t)+":"+os.Getenv("PATH"))
+	c.Env = append(os.Environ(), "PATH="+binaries(h.t)+":"+boringtun.dir+":"+os.Getenv("PATH"))
 	return c
 }
 
@@ -170,7 +201,7 @@ func (h *host) traces() string {
 		"ip -4 route show table all; ip -6 route show table all | grep -v fe80; ls -A /var/run/wireguard; "+
 		"cat /proc/sys/net/ipv4/conf/all/src_valid_mark; "+
 		"for d in /proc/[0-9]*; do tr '\\0' ' ' <$d/cmdline 2>/dev/null; echo; done | "+
-		"grep -E '^[^ ]*(wgnode|wireguard-go) ' || true")
+		"grep -E '^[^ ]*(wgnode|wireguard-go) ' || true; command -v nft >/dev/null && nft list ruleset")
 }
 
 // connect puts a cable between two hosts: veth0 on both, with 192.0.2.N/24 and 2001:db8::N/64.
@@ -220,10 +251,45 @@ func binaries(t *testing.T) string {
 	return build.dir
 }
 
+var boringtun struct {
+	once   sync.Once
+	dir    string
+	status error
+}
+
+// provide sees to it that a program can be run. What is not built here must be installed, but that boringtun-cli is
+// built if there is cargo: without it, and only then, the test is skipped.
+func provide(t *testing.T, program string) {
+	t.Helper()
+	binaries(t)
+	if program != "boringtun-cli" {
+		find := exec.Command("sh", "-c", "PATH="+binaries(t)+":$PATH; command -v "+program)
+		if err := find.Run(); err != nil {
+			t.Fatalf("this test needs %s in PATH: %v", program, err)
+		}
+		return
+	}
+	boringtun.once.Do(func() {
+		c := exec.Command("../../.ci/boringtun")
+		c.Stderr = os.Stderr
+		out, err := c.Output()
+		boringtun.dir, boringtun.status = strings.TrimSpace(string(out)), err
+	})
+	if exit, ok := errors.AsType[*exec.ExitError](boringtun.status); ok && exit.ExitCode() == 3 {
+		fmt.Fprintf(os.Stderr, "SKIPPED: %s: there is no cargo\n", t.Name())
+		t.Skip("there is no cargo to build boringtun-cli with")
+	}
+	if boringtun.status != nil {
+		t.Fatalf(".ci/boringtun: %v", boringtun.status)
+	}
+}
+
 // envHelper makes the test binary one of the helpers, which run on a host.
 const envHelper = "WGNODE_TEST_HELPER"
 
-var helpers = map[string]func(args []string) error{"give": give, "take": take, "send": send}
+var helpers = map[string]func(args []string) error{
+	"give": give, "take": take, "send": send, "echo": echo, "ask": ask, "attack": attack,
+}
 
 // helper makes a command that runs a helper on the host.
 func (h *host) helper(name string, args ...string) *exec.Cmd {
