@@ -306,6 +306,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// These tests wait more than they compute. The command line has the last word: it is read by Run.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if build.dir != "" {
 		os.RemoveAll(build.dir)
