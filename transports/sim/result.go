@@ -19,6 +19,9 @@ type Result struct {
 	Hosts      []HostResult
 	Checkers   []CheckerResult
 	Violations []Violation // at most [MaxViolations]
+
+	Flows        []FlowResult  // as in the scenario
+	Disturbances []Disturbance // in order of their ends, at most [MaxDisturbances]
 }
 
 // TunnelResult is about two hosts that are peers.

@@ -236,7 +236,7 @@ func (v *validator) checkFlows() {
 			size = smallestInner(f.IPv6)
 		}
 		switch {
-		case f.Kind >= invalidFromFlowKind:
+		case f.Kind >= NumFlowKinds:
 			v.fail("%s: no such kind", where)
 		case from == to:
 			v.fail("%s: it goes nowhere", where)
