@@ -19,6 +19,11 @@ type Result struct {
 	Hosts      []HostResult
 	Checkers   []CheckerResult
 	Violations []Violation // at most [MaxViolations]
+	// Effects counts by [FaultKind] how often each kind of trouble took effect.
+	Effects [NumFaultKinds]uint64
+	// Liveness says of each direction between peers, if the scenario has a Heal, whether it owed recovery and how
+	// that went.
+	Liveness []Liveness
 
 	Flows        []FlowResult  // as in the scenario
 	Disturbances []Disturbance // in order of their ends, at most [MaxDisturbances]
@@ -66,6 +71,20 @@ type CheckerResult struct {
 	Rule       string // what it holds the run to
 	Checked    uint64 // how often it had something to look at
 	Violations uint64
+}
+
+// Liveness is about one direction between two hosts that are peers, after [Scenario.Heal].
+type Liveness struct {
+	From, To string
+	Exempt   string        // why it owes nothing, one of [Exemptions]; "": it owes recovery
+	Bound    time.Duration // so long after Heal it must have recovered
+	Why      string        // how the bound comes about
+	Took     time.Duration // until the first transport message sent after Heal was taken; negative: never
+}
+
+// Exemptions lists the reasons for which a direction owes no recovery, in a fixed order. The list is closed.
+func Exemptions() []string {
+	return []string{"no-peer", "no-traffic", "no-way", "keys", "clock", "stolen-key"}
 }
 
 // MaxViolations bounds the list in Result; all are counted and recorded.

@@ -50,6 +50,7 @@ type Sim struct {
 	violations []Violation // not shown yet
 	shown      []Violation
 
+	effects                    [NumFaultKinds]uint64
 	records, datagrams, inners uint64
 	rec, vrec                  Record
 	passing                    Passing

@@ -179,7 +179,8 @@ func (h *histogram) percentile(p uint64) time.Duration {
 func (s *Sim) result() Result {
 	t := s.tally
 	r := Result{Scenario: s.sc.Name, Seed: s.o.Seed, Virtual: time.Duration(s.now), Events: s.events,
-		Datagrams: s.datagrams, Fates: t.fates, Violations: append([]Violation(nil), s.shown...)}
+		Datagrams: s.datagrams, Fates: t.fates, Violations: append([]Violation(nil), s.shown...),
+		Effects: s.effects}
 	for _, tt := range t.tunnels {
 		r.Tunnels = append(r.Tunnels, TunnelResult{A: tt.a, B: tt.b, Handshakes: tt.handshakes,
 			Initiations: tt.initiations, GaveUp: tt.gaveUp, Roamed: tt.roamed,
