@@ -214,6 +214,8 @@ func (k ActionKind) String() string {
 // Action is one point of the timeline.
 type Action struct {
 	At      time.Duration
+	When    Trigger       // nil: it happens at At; otherwise once, when this comes true at At or later
+	After   time.Duration // so long after When came true
 	Kind    ActionKind
 	Host    string
 	Peer    string

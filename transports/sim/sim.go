@@ -42,6 +42,7 @@ type Sim struct {
 	public   map[netip.Addr]place
 	flows    []*flow
 	attacks  []*attacker
+	waiting  []waiting           // actions whose Trigger has not come true, in the order of the timeline
 	names    map[string][32]byte // preshared keys by word
 
 	oracle     *oracle
@@ -164,6 +165,10 @@ func (s *Sim) stranger() []Attack {
 // plan makes the first events.
 func (s *Sim) plan() {
 	for i := range s.sc.Timeline {
+		if s.sc.Timeline[i].When != nil {
+			s.await(i)
+			continue
+		}
 		s.at(timers.Time(s.sc.Timeline[i].At), event{kind: evAction, who: int32(i)})
 	}
 	for i, f := range s.flows {
@@ -284,6 +289,7 @@ func (s *Sim) emit(r *Record) {
 	if s.o.Observe != nil {
 		s.o.Observe(r)
 	}
+	s.look(r)
 	s.flushViolations()
 }
 
