@@ -81,14 +81,36 @@ func (c *compiler) action(a *Action, path string) {
 			c.known(path+".peer", "host", a.Peer, c.names)
 		}
 	}
+	act.When = c.when(path, a)
 	for _, at := range c.moments(a, path) {
 		for i, h := range hosts {
 			one := act
 			one.Host, one.At = h, (at + a.Stagger*Duration(i)).time()
+			if a.When != "" {
+				one.At, one.After = at.time(), (a.After + a.Stagger*Duration(i)).time()
+			}
 			c.out.Scenario.Timeline = append(c.out.Scenario.Timeline, one)
 			c.located(fmt.Sprintf("timeline %d ", len(c.out.Scenario.Timeline)), path)
 		}
 	}
+}
+
+// when reads the condition of an action.
+func (c *compiler) when(path string, a *Action) sim.Trigger {
+	if a.When == "" {
+		if a.After != 0 {
+			c.fail(path+".after", "after: goes with when:")
+		}
+		return nil
+	}
+	if a.Every != 0 || a.After < 0 {
+		c.fail(path+".when", "an action with a condition happens once: when: goes with at: and after:, not with every:")
+	}
+	cond, err := parseWhen(a.When, c.vocabulary())
+	if err != nil {
+		c.fail(path+".when", "%s", err)
+	}
+	return cond
 }
 
 // state reads what an interface is to be.

@@ -188,6 +188,7 @@ type Action struct {
 	Times     int      `yaml:"times,omitempty"`
 	Until     Duration `yaml:"until,omitempty"`
 	When      string   `yaml:"when,omitempty"`
+	After     Duration `yaml:"after,omitempty"`
 	Stagger   Duration `yaml:"stagger,omitempty"`
 	Do        string   `yaml:"do"`
 	Host      string   `yaml:"host,omitempty"`

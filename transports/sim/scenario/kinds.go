@@ -64,7 +64,7 @@ var actionKinds = []word[sim.ActionKind]{
 	{"allowed-ips", "host peer allowed-ips", sim.ActionAllowedIPs},
 }
 
-const actionFields = "at every times until when stagger do"
+const actionFields = "at every times until when after stagger do"
 
 var ruleKinds = []word[func(r *Rule) sim.Rule]{
 	{"loss", "ratio", func(r *Rule) sim.Rule { return sim.Lose{Ratio: sim.Ratio(r.Ratio)} }},
