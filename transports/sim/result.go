@@ -19,6 +19,8 @@ type Result struct {
 	Hosts      []HostResult
 	Checkers   []CheckerResult
 	Violations []Violation // at most [MaxViolations]
+	// Expectations is what whoever runs the scenario expected of it, and whether it came true; the Sim leaves it empty.
+	Expectations []ExpectationResult
 	// Effects counts by [FaultKind] how often each kind of trouble took effect.
 	Effects [NumFaultKinds]uint64
 	// Liveness says of each direction between peers, if the scenario has a Heal, whether it owed recovery and how
@@ -87,6 +89,13 @@ func Exemptions() []string {
 	return []string{"no-peer", "no-traffic", "no-way", "keys", "clock", "stolen-key"}
 }
 
+// ExpectationResult is the verdict about one expectation.
+type ExpectationResult struct {
+	Text string // what was expected, in a sentence
+	Met  bool
+	Got  string // what was measured, in a few words
+}
+
 // MaxViolations bounds the list in Result; all are counted and recorded.
 const MaxViolations = 100
 
@@ -94,6 +103,16 @@ const MaxViolations = 100
 func (r *Result) OK() bool {
 	for _, c := range r.Checkers {
 		if c.Violations > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Met reports whether all expectations came true.
+func (r *Result) Met() bool {
+	for _, e := range r.Expectations {
+		if !e.Met {
 			return false
 		}
 	}

@@ -38,7 +38,7 @@
 //	                                                   {kind, flow, seq, src, dst, bytes}
 //	               checker, note                       of a violation
 //	digest       SHA-256 over kind, time, place and bytes of every record, those left out of events too
-//	ok           whether all checkers held
+//	ok           whether all checkers held, and all expectations came true
 //	virtual_ns   how long the run has lasted
 //	datagrams    how many there were, copies included; fates: [{name, count}]
 //	tunnels      [{a, b, handshakes, initiations: [{name, count}] by cause, gave_up, roamed, a_to_b, b_to_a}], the
@@ -47,6 +47,7 @@
 //	hosts        [{name, drops: [{name, rule, count}] by reason}]
 //	checkers     [{name, rule, checked, violations}]
 //	violations   [{at_ns, host, checker, text}], at most sim.MaxViolations
+//	expectations [{text, met, got: what was measured}], if the scenario has any
 //
 // It holds no key.
 package report

@@ -263,6 +263,14 @@ type jsonTail struct {
 	Hosts      []jsonHost      `json:"hosts"`
 	Checkers   []jsonChecker   `json:"checkers"`
 	Violations []jsonViolation `json:"violations"`
+	// Expectations is left out if there are none.
+	Expectations []jsonExpectation `json:"expectations,omitempty"`
+}
+
+type jsonExpectation struct {
+	Text string `json:"text"`
+	Met  bool   `json:"met"`
+	Got  string `json:"got"`
 }
 
 type jsonCount struct {
@@ -317,7 +325,7 @@ type jsonViolation struct {
 
 // Finish ends the object with what the run came to, and gives the first error of all writing.
 func (j *JSON) Finish(r *sim.Result) error {
-	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK(), Virtual: int64(r.Virtual),
+	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK() && r.Met(), Virtual: int64(r.Virtual),
 		Datagrams: r.Datagrams, Fates: []jsonCount{}, Tunnels: []jsonTunnel{}, Hosts: []jsonHost{},
 		Checkers: []jsonChecker{}, Violations: []jsonViolation{}}
 	for f := range sim.NumFates {
@@ -342,6 +350,9 @@ func (j *JSON) Finish(r *sim.Result) error {
 	}
 	for _, v := range r.Violations {
 		tail.Violations = append(tail.Violations, jsonViolation{int64(v.At.Sub(j.start)), v.Host, v.Checker, v.Text})
+	}
+	for _, e := range r.Expectations {
+		tail.Expectations = append(tail.Expectations, jsonExpectation(e))
 	}
 	j.write([]byte("\n],\n"))
 	j.write(j.encode(tail)[1:]) // without its brace: the object is open

@@ -10,21 +10,6 @@ import (
 	"github.com/purewire/purewire/transports/sim"
 )
 
-// Verdict says whether an expectation held.
-type Verdict struct {
-	Text string // the expectation as written
-	OK   bool
-	Got  string // what was measured, in a few words
-}
-
-// String is the line of the verdict in a report.
-func (v Verdict) String() string {
-	if v.OK {
-		return fmt.Sprintf("expected: %s: yes (%s)", v.Text, v.Got)
-	}
-	return fmt.Sprintf("EXPECTED: %s: NO (%s)", v.Text, v.Got)
-}
-
 // Judge watches a run for the expectations about it. Give Observe all its records and Verdicts its result.
 type Judge struct {
 	list []*judged
@@ -141,10 +126,10 @@ func (w *way) over(v window, now time.Duration) {
 
 // Verdicts judges, in the order of the expectations. A wait that no delivery ended lasts until the last packet was sent:
 // afterwards nobody tried.
-func (j *Judge) Verdicts(r *sim.Result) (list []Verdict) {
+func (j *Judge) Verdicts(r *sim.Result) (list []sim.ExpectationResult) {
 	for _, e := range j.list {
 		ok, got := e.verdict(r)
-		list = append(list, Verdict{e.Text, ok, got})
+		list = append(list, sim.ExpectationResult{Text: e.Text, Met: ok, Got: got})
 	}
 	return list
 }
