@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"time"
-
-	"github.com/purewire/purewire/timers"
-)
+import "time"
 
 // NoTime is in the place of a moment or a length of time that never came.
 const NoTime = time.Duration(-1)
@@ -121,11 +117,4 @@ type VoiceResult struct {
 	// MOS is a mean opinion score in hundredths, from 100 (bad) to 450, after the E-model (ITU-T G.107) for G.711
 	// with concealment: from the loss, late frames included, and the delay with the playout buffer. 0: nothing came.
 	MOS int
-}
-
-func since(t timers.Time) time.Duration {
-	if t == timers.Never {
-		return NoTime
-	}
-	return time.Duration(t)
 }

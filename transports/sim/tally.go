@@ -187,6 +187,13 @@ func (s *Sim) result() Result {
 			AtoB: tt.ways[0].result(s.now), BtoA: tt.ways[1].result(s.now),
 			WireAtoB: tt.ways[0].wire, WireBtoA: tt.ways[1].wire})
 	}
+	r.Disturbances = append(r.Disturbances, s.troubles.ended...)
+	for _, f := range s.flows {
+		r.Flows = append(r.Flows, f.result(s.now))
+	}
+	for i := range s.owing {
+		r.Liveness = append(r.Liveness, s.owing[i].Liveness)
+	}
 	for _, n := range s.nodes {
 		h := HostResult{Name: n.cfg.Name, Drops: n.drops}
 		if n.dev != nil {
