@@ -168,7 +168,7 @@ func Verdict(r *sim.Result) string {
 	return head + "BROKEN: " + strings.Join(broken, ", ") + met(r)
 }
 
-// met is the end of the verdict, about the expectations.
+// met is the end of the verdict, about the expectations that did not come true.
 func met(r *sim.Result) string {
 	var missed []string
 	for _, e := range r.Expectations {
@@ -176,11 +176,16 @@ func met(r *sim.Result) string {
 			missed = append(missed, fmt.Sprintf("%s (%s)", e.Text, e.Got))
 		}
 	}
-	switch {
-	case len(r.Expectations) == 0:
+	if missed == nil {
 		return ""
-	case missed == nil:
-		return fmt.Sprintf(", and %s came true", plural(uint64(len(r.Expectations)), "expectation"))
 	}
 	return "; NOT AS EXPECTED: " + strings.Join(missed, "; ")
+}
+
+// Line is the verdict for where nothing else is printed: it says also how many expectations came true.
+func Line(r *sim.Result) string {
+	if len(r.Expectations) == 0 || !r.Met() {
+		return Verdict(r)
+	}
+	return fmt.Sprintf("%s, and %s came true", Verdict(r), plural(uint64(len(r.Expectations)), "expectation"))
 }

@@ -70,7 +70,7 @@ func oneOf[T any](c *compiler, path string, list []word[T], name string) word[T]
 	}
 	w, ok := lookUp(list, name)
 	if !ok {
-		c.fail(path, "%q is not known%s", name, didYouMean(name, names(list)))
+		c.fail(path, "%q is not known%s", name, DidYouMean(name, names(list)))
 	}
 	return w
 }
@@ -178,7 +178,7 @@ func (c *compiler) line(path, name string) sim.Line {
 		for _, k := range slices.Concat(c.f.Links, Links()) {
 			known = append(known, k.Name)
 		}
-		c.fail(path, "there is no link %q%s", name, didYouMean(name, known))
+		c.fail(path, "there is no link %q%s", name, DidYouMean(name, known))
 	}
 	return l
 }
@@ -258,7 +258,7 @@ func (c *compiler) network(n *Network, path string, index int) {
 		for _, k := range slices.Concat(c.f.NATs, NATs()) {
 			list = append(list, k.Name)
 		}
-		c.fail(path+".nat", "there is no NAT %q%s", n.NAT, didYouMean(n.NAT, list))
+		c.fail(path+".nat", "there is no NAT %q%s", n.NAT, DidYouMean(n.NAT, list))
 	case n.Public == "":
 		c.fail(path+".nat", "a network with a NAT needs a public address: public: 198.51.100.10")
 	default:
@@ -289,7 +289,7 @@ func (c *compiler) name(path, what, name string, taken []string) {
 // known checks that a name is one of a list.
 func (c *compiler) known(path, what, name string, list []string) string {
 	if name == "" || !slices.Contains(list, name) {
-		c.fail(path, "there is no %s %q%s", what, name, didYouMean(name, list))
+		c.fail(path, "there is no %s %q%s", what, name, DidYouMean(name, list))
 	}
 	return name
 }
@@ -300,12 +300,12 @@ func (c *compiler) match(path, pattern, except string) (list []string) {
 		return []string{c.known(path, "host", pattern, c.names)}
 	}
 	for _, n := range c.names {
-		if n != except && matches(pattern, n) {
+		if n != except && Matches(pattern, n) {
 			list = append(list, n)
 		}
 	}
 	if len(list) == 0 {
-		c.fail(path, "no host matches %q%s", pattern, didYouMean(pattern, c.names))
+		c.fail(path, "no host matches %q%s", pattern, DidYouMean(pattern, c.names))
 	}
 	return list
 }

@@ -97,7 +97,7 @@ func (c *compiler) endpoint(path, text string) string {
 		return text
 	}
 	if _, err := netip.ParseAddrPort(text); err != nil {
-		c.fail(path, "%q is neither a host nor address:port%s", text, didYouMean(text, c.names))
+		c.fail(path, "%q is neither a host nor address:port%s", text, DidYouMean(text, c.names))
 	}
 	return text
 }

@@ -107,7 +107,7 @@ func (w *words) counter(single bool) (c counted) {
 		}
 	}
 	if c.counter == nil {
-		w.fail("%s is no counter%s", quoted(name), didYouMean(name, known))
+		w.fail("%s is no counter%s", quoted(name), DidYouMean(name, known))
 		return c
 	}
 	if c.details == nil {

@@ -59,8 +59,8 @@ func (s *source) errorAt(path, format string, args ...any) *Error {
 // parent is the path of what a field or element is in.
 func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
-// didYouMean is the end of a sentence about a word that is not in a list: the nearest one, or all of a short list.
-func didYouMean(word string, list []string) string {
+// DidYouMean is the end of a sentence about a word that is not in a list: the nearest one, or all of a short list.
+func DidYouMean(word string, list []string) string {
 	best, least := "", len(word)/3+2
 	for _, l := range list {
 		if d := distance(strings.ToLower(word), strings.ToLower(l)); d < least {

@@ -168,7 +168,7 @@ func (w *words) effect() sim.FaultKind {
 		}
 		known = append(known, k.String())
 	}
-	w.fail("%s is no kind of trouble%s", quoted(word), didYouMean(word, known))
+	w.fail("%s is no kind of trouble%s", quoted(word), DidYouMean(word, known))
 	return sim.FaultNone
 }
 

@@ -202,7 +202,7 @@ func (d *decoder) fields(n ast.Node, v reflect.Value, path string) error {
 		name := key(mv)
 		i := slices.IndexFunc(known, func(f field) bool { return f.name == name })
 		if i < 0 {
-			return d.fail(mv.Key.(ast.Node), join(path, name), "there is no such field%s", didYouMean(name, fieldNames(known)))
+			return d.fail(mv.Key.(ast.Node), join(path, name), "there is no such field%s", DidYouMean(name, fieldNames(known)))
 		}
 		if err := d.value(mv.Value, v.FieldByIndex(known[i].index), join(path, name)); err != nil {
 			return err

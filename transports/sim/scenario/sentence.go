@@ -148,8 +148,8 @@ func (w *words) scope() (s scope) {
 	}
 	if w.take("flow") {
 		s.flow = w.next()
-		if !slices.ContainsFunc(w.flows, func(f string) bool { return f == s.flow || matches(s.flow, f) }) {
-			w.fail("there is no flow %s%s", quoted(s.flow), didYouMean(s.flow, w.flows))
+		if !slices.ContainsFunc(w.flows, func(f string) bool { return f == s.flow || Matches(s.flow, f) }) {
+			w.fail("there is no flow %s%s", quoted(s.flow), DidYouMean(s.flow, w.flows))
 		}
 		return s
 	}
@@ -168,10 +168,10 @@ func (w *words) scope() (s scope) {
 
 func (w *words) host(name string) {
 	if slices.Contains(w.hosts, name) || isPattern(name) &&
-		slices.ContainsFunc(w.hosts, func(h string) bool { return matches(name, h) }) {
+		slices.ContainsFunc(w.hosts, func(h string) bool { return Matches(name, h) }) {
 		return
 	}
-	w.fail("there is no host %s%s", quoted(name), didYouMean(name, w.hosts))
+	w.fail("there is no host %s%s", quoted(name), DidYouMean(name, w.hosts))
 }
 
 // covers reports whether the scope takes in what goes from one host to another. A scope of one host takes in what is
@@ -179,7 +179,7 @@ func (w *words) host(name string) {
 func (s *scope) covers(from, to, flow string) bool {
 	switch {
 	case s.flow != "":
-		return s.flow == flow || isPattern(s.flow) && matches(s.flow, flow)
+		return s.flow == flow || isPattern(s.flow) && Matches(s.flow, flow)
 	case s.from == "":
 		return true
 	case s.to == "":
@@ -194,7 +194,7 @@ func (s *scope) either(from, to, flow string) bool {
 }
 
 func same(pattern, name string) bool {
-	return pattern == name || isPattern(pattern) && matches(pattern, name)
+	return pattern == name || isPattern(pattern) && Matches(pattern, name)
 }
 
 // window is the part of a run that a sentence is about.

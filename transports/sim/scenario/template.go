@@ -110,8 +110,8 @@ func parsePrefix(s string) (netip.Prefix, error) {
 // isPattern reports whether a name stands for several.
 func isPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
 
-// matches reports whether a name is one that the pattern stands for. A malformed pattern matches nothing.
-func matches(pattern, name string) bool {
+// Matches reports whether a name is one that the pattern stands for. A malformed pattern matches nothing.
+func Matches(pattern, name string) bool {
 	ok, err := path.Match(pattern, name)
 	return err == nil && ok
 }

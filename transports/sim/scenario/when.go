@@ -80,12 +80,12 @@ func (w *words) state() (t term) {
 	t.not = w.take("not")
 	t.state = w.next()
 	if !slices.Contains(states, t.state) {
-		w.fail("%s is no state%s", quoted(t.state), didYouMean(t.state, states))
+		w.fail("%s is no state%s", quoted(t.state), DidYouMean(t.state, states))
 	}
 	if t.state == "in" {
 		t.network = w.next()
 		if !slices.Contains(w.nets, t.network) {
-			w.fail("there is no network %s%s", quoted(t.network), didYouMean(t.network, w.nets))
+			w.fail("there is no network %s%s", quoted(t.network), DidYouMean(t.network, w.nets))
 		}
 	}
 	return t
