@@ -32,7 +32,10 @@ func (secrecy) see(w *watch, r *Record) {
 		return
 	}
 	in := w.s.inner(m.plain[:size])
-	p := w.ledger.find(r.Host, &in)
+	p := w.ledger.find(w.s.byName[r.Host].canon, &in)
+	if p != nil {
+		p.left = true
+	}
 	switch {
 	case p == nil || in.ID == 0:
 		w.fault(r.Host, "sends %s a packet that nobody put into its tunnel", m.peer)

@@ -32,7 +32,7 @@ const (
 	FaultFirewall                 // dropped by a firewall: nobody had asked for it
 	FaultBlockedUDP               // dropped because no UDP passes
 	FaultBlockedPort              // dropped because of its port
-	FaultNATFilter                // dropped by the filter of a NAT
+	FaultNATFilter                // dropped by a NAT: no mapping, or its filter
 	FaultNATExpiry                // a mapping that had expired was needed: by traffic from inside or outside
 	FaultNATRebind                // mappings forgotten at once
 	FaultNATOverflow              // a full NAT dropped a datagram or threw out a mapping

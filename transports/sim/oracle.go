@@ -49,6 +49,7 @@ type secret struct {
 // attempt is an initiation that was sent.
 type attempt struct {
 	host, peer string
+	static     protocol.PublicKey // of the host, then
 	sender     uint32
 	chain      [32]byte
 	hash       [32]byte
@@ -61,18 +62,18 @@ type attempt struct {
 type session struct {
 	initiator, responder string
 	keys                 [2]cipher.AEAD
-	next                 [2]uint64 // counter that the next message must have
-	born                 [2]timers.Time
-	alive                [2]bool // the end has the key: born is set
-	epoch                [2]int  // of the end's host when it got the key
-	confirmed            bool    // the responder took a transport message on it (HS-16)
-	aged                 bool    // the initiator sent on it when it was old enough for a new one: at agedAt
+	next                 [2]uint64      // counter that the next message must have
+	born                 [2]timers.Time // by the clock of the end's host
+	alive                [2]bool        // the end has the key: born is set
+	epoch                [2]int         // of the end's host when it got the key
+	confirmed            bool           // the responder took a transport message on it (HS-16)
+	aged                 bool           // the initiator sent on it when it was old enough for a new one: at agedAt
 	agedAt               timers.Time
 }
 
 // begin notes that an end has the keys.
 func (s *session) begin(end int, n *node) {
-	s.born[end], s.alive[end], s.epoch[end] = n.s.now, true, n.epoch
+	s.born[end], s.alive[end], s.epoch[end] = n.felt(), true, n.epoch
 }
 
 // Ends of a session, as indices into its arrays.
@@ -160,13 +161,14 @@ func (o *oracle) read(host string, b []byte) (m opened) {
 func (o *oracle) initiation(host string, b []byte, m *opened) {
 	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
 	sec, ok := o.secrets[k]
-	n, p := o.s.byName[host], o.s.byName[sec.peer]
+	n := o.s.byName[host]
+	p := n.end(sec.peer)
 	if !ok || !sec.initiator || p == nil {
 		m.err = errSecret
 		return
 	}
 	m.peer = sec.peer
-	a := &attempt{host: host, peer: sec.peer, sender: k.index, private: sec.private}
+	a := &attempt{host: host, peer: sec.peer, static: n.public, sender: k.index, private: sec.private}
 	copy(a.ephemeral[:], b[8:40])
 	if !bytes.Equal(public(sec.private), a.ephemeral[:]) {
 		m.err = errSecret
@@ -207,40 +209,67 @@ func (o *oracle) response(host string, b []byte, m *opened) {
 	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
 	receiver := binary.LittleEndian.Uint32(b[8:])
 	sec, ok := o.secrets[k]
-	n, p := o.s.byName[host], o.s.byName[sec.peer]
+	n := o.s.byName[host]
+	p := n.end(sec.peer)
 	if !ok || sec.initiator || p == nil || !bytes.Equal(public(sec.private), b[12:44]) {
 		m.err = errSecret
 		return
 	}
 	m.peer = sec.peer
-	a := o.attempts[indexOf{sec.peer, receiver}]
-	if a == nil || a.peer != host {
+	a := o.answered(n, sec.peer, receiver)
+	if a == nil {
 		m.err = errAttempt
 		return
 	}
 	chain, _, _ := kdf(a.chain, b[12:44])
 	h := mix(a.hash, b[12:44])
 	chain, _, _ = kdf(chain, dh(sec.private, a.ephemeral))
-	chain, _, _ = kdf(chain, dh(sec.private, p.public))
-	psk := o.s.psk(n.end(sec.peer).psk)
-	chain, tau, key := kdf(chain, psk[:])
-	h = mix(h, tau[:])
-	mac := mac1(p.public, b[:60])
-	if _, ok := unseal(key, h, b[44:60]); !ok {
+	chain, _, _ = kdf(chain, dh(sec.private, a.static))
+	mac := mac1(a.static, b[:60])
+	chain, ok = o.agree(n, p, chain, h, b[44:60])
+	switch {
+	case !ok:
 		m.err = errEmpty
 		return
-	} else if !bytes.Equal(mac[:], b[60:76]) {
+	case !bytes.Equal(mac[:], b[60:76]):
 		m.err = errMAC
 		return
 	}
 	forth, back, _ := kdf(chain, nil)
-	s := &session{initiator: sec.peer, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
+	s := &session{initiator: a.host, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
 	s.begin(endResponder, n)
 	m.session = s
-	for _, key := range []indexOf{{sec.peer, k.index}, {host, receiver}} {
+	for _, key := range []indexOf{{a.host, k.index}, {host, receiver}} {
 		o.sessions[key] = s
 		o.remember(2, key)
 	}
+}
+
+// answered finds the initiation to n that a response answers. It may be that of a thief, who has the peer's key.
+func (o *oracle) answered(n *node, peer string, index uint32) *attempt {
+	for _, m := range o.s.sharers[peer] {
+		if a := o.attempts[indexOf{m.cfg.Name, index}]; a != nil && a.peer == n.canon {
+			return a
+		}
+	}
+	return nil
+}
+
+// agree mixes the preshared key in and gives the last chaining key. A slow responder may have made its answer
+// just before it got another preshared key.
+func (o *oracle) agree(n *node, p *tunnelEnd, chain, h [32]byte, sealed []byte) (last [32]byte, ok bool) {
+	words := []string{p.psk}
+	if n.cfg.JobTime > 0 || n.jobTime > 0 {
+		words = append(words, p.pskBefore)
+	}
+	for _, word := range words {
+		psk := o.s.psk(word)
+		last, tau, key := kdf(chain, psk[:])
+		if _, ok := unseal(key, mix(h, tau[:]), sealed); ok {
+			return last, true
+		}
+	}
+	return last, false
 }
 
 func (o *oracle) transport(host string, b []byte, m *opened) {
@@ -249,9 +278,9 @@ func (o *oracle) transport(host string, b []byte, m *opened) {
 		m.err = errSession
 		return
 	}
-	m.session, m.end, m.peer = s, endInitiator, s.responder
+	m.session, m.end, m.peer = s, endInitiator, o.s.byName[s.responder].canon
 	if host == s.responder {
-		m.end, m.peer = endResponder, s.initiator
+		m.end, m.peer = endResponder, o.s.byName[s.initiator].canon
 	}
 	m.counter = binary.LittleEndian.Uint64(b[8:])
 	var nonce [12]byte
