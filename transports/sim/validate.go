@@ -223,40 +223,6 @@ func (v *validator) endpoint(where string, h *Host, endpoint string) {
 	}
 }
 
-func (v *validator) checkFlows() {
-	for i := range v.sc.Flows {
-		f := &v.sc.Flows[i]
-		where := fmt.Sprintf("flow %d (%s)", i+1, flowName(f))
-		from, to := v.host(where, f.From), v.host(where, f.To)
-		if from == nil || to == nil {
-			return
-		}
-		size := f.Size
-		if size == 0 {
-			size = smallestInner(f.IPv6)
-		}
-		switch {
-		case f.Kind >= NumFlowKinds:
-			v.fail("%s: no such kind", where)
-		case from == to:
-			v.fail("%s: it goes nowhere", where)
-		case !innerAddr(from, f.IPv6).IsValid() || !innerAddr(to, f.IPv6).IsValid():
-			v.fail("%s: both hosts need an inner address of its family", where)
-		case f.Source.IsValid() && (f.Source.Is6() != f.IPv6 || f.Source.Is4In6()):
-			v.fail("%s: its source %s is of the other family", where, f.Source)
-		case f.Interval < smallestInterval:
-			v.fail("%s: an interval of at least %s is needed", where, smallestInterval)
-		case f.Start < 0 || f.Stop < 0:
-			v.fail("%s: it cannot start or stop before the run", where)
-		case size < smallestInner(f.IPv6) || size > maxInner:
-			v.fail("%s: its size must be from %d to %d", where, smallestInner(f.IPv6), maxInner)
-		}
-	}
-}
-
-// maxInner leaves room for the outer headers in the 65,535 bytes of an IP packet.
-const maxInner = 65000
-
 func (v *validator) checkTimeline() {
 	for i := range v.sc.Timeline {
 		a := &v.sc.Timeline[i]
