@@ -254,15 +254,17 @@ func inner(p *sim.Inner) *jsonInner {
 }
 
 type jsonTail struct {
-	Digest     string          `json:"digest"`
-	OK         bool            `json:"ok"`
-	Virtual    int64           `json:"virtual_ns"`
-	Datagrams  uint64          `json:"datagrams"`
-	Fates      []jsonCount     `json:"fates"`
-	Tunnels    []jsonTunnel    `json:"tunnels"`
-	Hosts      []jsonHost      `json:"hosts"`
-	Checkers   []jsonChecker   `json:"checkers"`
-	Violations []jsonViolation `json:"violations"`
+	Digest       string            `json:"digest"`
+	OK           bool              `json:"ok"`
+	Virtual      int64             `json:"virtual_ns"`
+	Datagrams    uint64            `json:"datagrams"`
+	Fates        []jsonCount       `json:"fates"`
+	Tunnels      []jsonTunnel      `json:"tunnels"`
+	Hosts        []jsonHost        `json:"hosts"`
+	Checkers     []jsonChecker     `json:"checkers"`
+	Violations   []jsonViolation   `json:"violations"`
+	Flows        []jsonFlow        `json:"flows"`
+	Disturbances []jsonDisturbance `json:"disturbances"`
 	// Expectations is left out if there are none.
 	Expectations []jsonExpectation `json:"expectations,omitempty"`
 }
@@ -327,7 +329,8 @@ type jsonViolation struct {
 func (j *JSON) Finish(r *sim.Result) error {
 	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK() && r.Met(), Virtual: int64(r.Virtual),
 		Datagrams: r.Datagrams, Fates: []jsonCount{}, Tunnels: []jsonTunnel{}, Hosts: []jsonHost{},
-		Checkers: []jsonChecker{}, Violations: []jsonViolation{}}
+		Checkers: []jsonChecker{}, Violations: []jsonViolation{}, Flows: flowsJSON(r),
+		Disturbances: disturbancesJSON(r)}
 	for f := range sim.NumFates {
 		if r.Fates[f] > 0 {
 			tail.Fates = append(tail.Fates, jsonCount{Name: f.String(), Count: r.Fates[f]})

@@ -14,6 +14,7 @@ import (
 func (t *Text) Finish(r *sim.Result) error {
 	t.calm(true)
 	t.tunnels(r)
+	t.flows(r)
 	t.lossTable()
 	t.refusalTable()
 	t.verdicts(r)

@@ -102,14 +102,14 @@ func (t *Text) traffic() {
 	var flows []string
 	for i := range t.scenario.Flows {
 		f := &t.scenario.Flows[i]
-		kind := "ping"
-		if f.Kind == sim.FlowUDP {
-			kind = "udp"
-		}
+		kind := f.Kind.String()
 		if f.IPv6 {
 			kind += "6"
 		}
-		flow := fmt.Sprintf("%s %s every %s", kind, between(f.From, f.To), exactly(f.Interval))
+		flow := kind + " " + between(f.From, f.To)
+		if f.Interval > 0 {
+			flow += " every " + exactly(f.Interval)
+		}
 		flows = append(flows, strings.ReplaceAll(flow, " ", "\u00a0"))
 	}
 	if flows != nil {
