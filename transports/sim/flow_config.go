@@ -8,8 +8,8 @@ import (
 // FlowKind is what a Flow sends.
 type FlowKind uint8
 
-// The kinds of flows. Behind each stand the fields of Flow that it reads, besides those that all read: Name, Kind, From,
-// To, IPv6, Start, Stop, TOS, OutageFloor.
+// The kinds of flows. Behind each stand the fields of Flow that it reads, besides those that all read: Name, Kind,
+// From, To, IPv6, Start, Stop, TOS, OutageFloor.
 const (
 	FlowPing    FlowKind = iota // Interval, Size, Source: ICMP echo requests; To answers
 	FlowUDP                     // Interval, Size, Source: numbered UDP datagrams, one way

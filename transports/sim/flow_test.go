@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"math"
+	"reflect"
 	"testing"
 	"time"
 
@@ -234,6 +237,29 @@ func TestTwistedTCP(t *testing.T) {
 		if in := s.inner(c); in.Kind == InnerTCP {
 			parseTCP(c, 3)
 		}
+	}
+}
+
+// Every kind of traffic, with the measures of it, follows from the seed.
+func TestFlowsDependOnTheSeedAlone(t *testing.T) {
+	run := func(seed uint64) (Result, [32]byte) {
+		h := sha256.New()
+		var flows []Flow
+		for k := range NumFlowKinds {
+			flows = append(flows, Flow{Kind: k, Interval: 300 * ms, Bytes: 50_000})
+		}
+		r := between(t, 20*time.Second, Options{Seed: seed, Observe: func(r *Record) {
+			fmt.Fprintf(h, "%+v", *r)
+		}}, func(sc *Scenario) { sc.Networks[1].Up.Loss = Percent(5) }, flows...)
+		return r, [32]byte(h.Sum(nil))
+	}
+	first, records := run(9)
+	again, same := run(9)
+	if records != same || !reflect.DeepEqual(first, again) {
+		t.Error("two runs with one seed differ")
+	}
+	if _, other := run(10); other == records {
+		t.Error("another seed, the same run")
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/purewire/purewire/timers"
 )
 
-// A packet of a TCP stream has its label in an option for experiments (kind 253, RFC 4727) with an identifier of its own
-// (RFC 6994), since its payload belongs to the stream:
+// A packet of a TCP stream has its label in an option for experiments (kind 253, RFC 4727) with an identifier of its
+// own (RFC 6994), since its payload belongs to the stream:
 //
 //	253 · 19 · "PU" · 3 flow · 5 ID · 7 time when made
 const (

@@ -200,7 +200,8 @@ func TestTCPSawtooth(t *testing.T) {
 			w.run(timers.Time(5*time.Second + time.Duration(i)*rtt))
 			low, high = min(low, w.tx.win.cwnd/wireMSS), max(high, w.tx.win.cwnd/wireMSS)
 		}
-		if n := int(w.stat.Recoveries - before); low < c.low || low > c.low+1 || high > c.high || high < 63 || n < c.least || n > c.atMost {
+		n := int(w.stat.Recoveries - before)
+		if low < c.low || low > c.low+1 || high > c.high || high < 63 || n < c.least || n > c.atMost {
 			t.Errorf("%s: window from %d to %d segments, %d losses", c.kind, low, high, n)
 		}
 		if w.stat.Timeouts > 0 || w.stat.Repeated != w.stat.Recoveries {

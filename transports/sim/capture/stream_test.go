@@ -21,7 +21,8 @@ func applications(t *testing.T) sim.Scenario {
 	}
 	for _, v6 := range []bool{false, true} {
 		for k := range sim.NumFlowKinds {
-			f := sim.Flow{Kind: k, From: "client", To: "server", IPv6: v6, Start: time.Second, Interval: 500 * time.Millisecond}
+			f := sim.Flow{Kind: k, From: "client", To: "server", IPv6: v6, Start: time.Second,
+				Interval: 500 * time.Millisecond}
 			if k == sim.FlowBulk {
 				f.Bytes = 40_000
 			}
