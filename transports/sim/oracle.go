@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/ecdh"
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,6 @@ import (
 
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/curve25519"
 
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/timers"
@@ -26,6 +26,7 @@ type oracle struct {
 	sessions map[indexOf]*session // by the sender of transport messages and the receiver index in them
 	born     []expiring           // the oldest first
 	plain    []byte
+	shared   map[[2]protocol.PublicKey][]byte // see statics
 }
 
 // indexOf is a 32-bit index at the host that it concerns.
@@ -43,7 +44,7 @@ type expiring struct {
 type secret struct {
 	peer      string
 	initiator bool
-	private   [32]byte
+	private   *ecdh.PrivateKey
 }
 
 // attempt is an initiation that was sent.
@@ -54,7 +55,6 @@ type attempt struct {
 	chain      [32]byte
 	hash       [32]byte
 	ephemeral  [32]byte // public
-	private    [32]byte
 	timestamp  [12]byte
 }
 
@@ -110,7 +110,7 @@ const oracleMemory = 1200e9
 
 func newOracle(s *Sim) *oracle {
 	return &oracle{s: s, secrets: map[indexOf]secret{}, attempts: map[indexOf]*attempt{},
-		sessions: map[indexOf]*session{}}
+		sessions: map[indexOf]*session{}, shared: map[[2]protocol.PublicKey][]byte{}}
 }
 
 func (o *oracle) remember(kind uint8, k indexOf) {
@@ -126,13 +126,13 @@ func (o *oracle) remember(kind uint8, k indexOf) {
 			delete(o.sessions, e.key)
 		}
 	}
-	o.born = append(o.born[:0], o.born[n:]...)
+	o.born = o.born[n:] // append moves it to a new place now and then, without what is gone
 }
 
 // learn is told of an ephemeral private key just before the message with it leaves.
 func (o *oracle) learn(host, peer string, index uint32, initiator bool, private [32]byte) {
 	k := indexOf{host, index}
-	o.secrets[k] = secret{peer, initiator, private}
+	o.secrets[k] = secret{peer, initiator, parse(private)}
 	o.remember(0, k)
 }
 
@@ -168,9 +168,9 @@ func (o *oracle) initiation(host string, b []byte, m *opened) {
 		return
 	}
 	m.peer = sec.peer
-	a := &attempt{host: host, peer: sec.peer, static: n.public, sender: k.index, private: sec.private}
+	a := &attempt{host: host, peer: sec.peer, static: n.public, sender: k.index}
 	copy(a.ephemeral[:], b[8:40])
-	if !bytes.Equal(public(sec.private), a.ephemeral[:]) {
+	if !bytes.Equal(sec.private.PublicKey().Bytes(), a.ephemeral[:]) {
 		m.err = errSecret
 		return
 	}
@@ -187,7 +187,7 @@ func (o *oracle) initiation(host string, b []byte, m *opened) {
 		m.err = errStatic
 		return
 	}
-	a.chain, key, _ = kdf(a.chain, dh(n.private, p.public))
+	a.chain, key, _ = kdf(a.chain, o.statics(n, p))
 	stamp, ok := unseal(key, a.hash, b[88:116])
 	a.hash = mix(a.hash, b[88:116])
 	copy(a.timestamp[:], stamp)
@@ -211,7 +211,7 @@ func (o *oracle) response(host string, b []byte, m *opened) {
 	sec, ok := o.secrets[k]
 	n := o.s.byName[host]
 	p := n.end(sec.peer)
-	if !ok || sec.initiator || p == nil || !bytes.Equal(public(sec.private), b[12:44]) {
+	if !ok || sec.initiator || p == nil || !bytes.Equal(sec.private.PublicKey().Bytes(), b[12:44]) {
 		m.err = errSecret
 		return
 	}
@@ -313,15 +313,37 @@ func kdf(chain [32]byte, in []byte) (t1, t2, t3 [32]byte) {
 	return t1, t2, t3
 }
 
-func dh(private, point [32]byte) []byte {
-	b, err := curve25519.X25519(private[:], point[:])
+// parse keeps a private key in the form in which one Diffie-Hellman costs one multiplication.
+func parse(private [32]byte) *ecdh.PrivateKey {
+	k, err := ecdh.X25519().NewPrivateKey(private[:])
+	if err != nil {
+		panic("sim: x25519 refuses 32 bytes: " + err.Error())
+	}
+	return k
+}
+
+func dh(private *ecdh.PrivateKey, point [32]byte) []byte {
+	p, err := ecdh.X25519().NewPublicKey(point[:])
+	if err != nil {
+		panic("sim: x25519 refuses 32 bytes: " + err.Error())
+	}
+	b, err := private.ECDH(p)
 	if err != nil {
 		return make([]byte, 32) // a low-order point; the tag will not fit
 	}
 	return b
 }
 
-func public(private [32]byte) []byte { return dh(private, [32]byte{9}) }
+// statics is what the static keys of a host and its peer have in common.
+func (o *oracle) statics(n *node, p *tunnelEnd) []byte {
+	k := [2]protocol.PublicKey{n.public, p.public}
+	b := o.shared[k]
+	if b == nil {
+		b = dh(parse(n.private), p.public)
+		o.shared[k] = b
+	}
+	return b
+}
 
 func aead(key [32]byte) cipher.AEAD {
 	a, err := chacha20poly1305.New(key[:])
