@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -275,5 +277,70 @@ func TestFlowsAreSmall(t *testing.T) {
 	}
 	if len(w.outages) > MaxOutages {
 		t.Errorf("%d outages listed", len(w.outages))
+	}
+	const flows = 5000
+	sc := star(flows, time.Second, 20*time.Second)
+	sim := &Sim{sc: sc, byName: map[string]*node{}, end: timers.Time(sc.Duration)}
+	for i := range sc.Hosts {
+		sim.byName[sc.Hosts[i].Name] = &node{cfg: &sc.Hosts[i]}
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range sc.Flows {
+		f := sim.newFlow(i, &sc.Flows[i])
+		for k := range 100 {
+			for _, w := range []*way{f.forth, f.back, f.round} {
+				w.send(timers.Time(k)*timers.Time(time.Second), 84)
+				w.deliver(timers.Time(k)*timers.Time(time.Second), time.Duration(20+k%10)*ms, 84, 56)
+			}
+		}
+		sim.flows = append(sim.flows, f)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := (after.HeapAlloc - before.HeapAlloc) / flows
+	t.Logf("%d bytes for a ping with all that is measured of it", each)
+	if each > 2500 || len(sim.flows) != flows {
+		t.Errorf("%d bytes for a ping with all that is measured of it", each)
+	}
+	runtime.KeepAlive(sim)
+}
+
+func TestFlowsAreChecked(t *testing.T) {
+	good := Flow{Kind: FlowBulk, From: "laptop", To: "office"}
+	for _, c := range []struct {
+		says   string
+		change func(*Flow)
+	}{
+		{"no such kind", func(f *Flow) { f.Kind = NumFlowKinds }},
+		{"it goes nowhere", func(f *Flow) { f.To = "laptop" }},
+		{"there is no host", func(f *Flow) { f.From = "nobody" }},
+		{"only ping and udp", func(f *Flow) { f.Source = addrs("10.9.9.9")[0] }},
+		{"cannot start or stop", func(f *Flow) { f.Stop = -1 }},
+		{"cannot be negative", func(f *Flow) { f.Window = -1 }},
+		{"its window must be", func(f *Flow) { f.Window = 1000 }},
+		{"no such congestion control", func(f *Flow) { f.Congestion = NumCongestions }},
+		{"an interval of at least", func(f *Flow) { f.Interval = 1 }},
+		{"an interval of at least", func(f *Flow) { f.Kind = FlowRequest }},
+		{"a timeout of at least", func(f *Flow) { f.Kind, f.Interval, f.Timeout = FlowRequest, time.Second, 5 }},
+		{"its reply must be", func(f *Flow) { f.Kind, f.Interval, f.Reply = FlowRequest, time.Second, 59 }},
+		{"its size must be", func(f *Flow) { f.Kind, f.Size = FlowVoice, 59 }},
+	} {
+		sc := Default()
+		sc.Flows = []Flow{good}
+		if err := sc.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		c.change(&sc.Flows[0])
+		if err := sc.Validate(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("want an error that says %q, got %v", c.says, err)
+		}
+	}
+	sc := Default()
+	sc.Flows = []Flow{good}
+	sc.Hosts[0].MTU = 120
+	if err := sc.Validate(); err == nil || !strings.Contains(err.Error(), "too small for TCP") {
+		t.Errorf("an MTU of 120: %v", err)
 	}
 }
