@@ -71,7 +71,7 @@ const MaxRecoveries = 64
 type Recovery struct {
 	Disturbance int // index in Result.Disturbances
 	// First is when the flow first sent a packet at or after the end of the disturbance, and Back when the first such
-	// packet was delivered, or NoTime: never. Back−First is what the user waits; it is never less than a delay.
+	// packet was delivered, or NoTime: never.
 	First, Back time.Duration
 }
 
@@ -81,6 +81,15 @@ func (r *Recovery) Took(d *Disturbance) time.Duration {
 		return NoTime
 	}
 	return r.Back - d.End
+}
+
+// Waited is the time from the first packet after the disturbance until the flow was back, or NoTime: unlike Took, it
+// does not depend on how long after the end the application had something to say.
+func (r *Recovery) Waited() time.Duration {
+	if r.Back == NoTime {
+		return NoTime
+	}
+	return r.Back - r.First
 }
 
 // MaxDisturbances bounds the list in Result; later ones are not measured.

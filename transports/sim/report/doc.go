@@ -56,7 +56,8 @@
 //	                                    outages: [{start_ns, end_ns, open: it had not ended when the run did}]
 //	               recoveries           [{disturbance: number in disturbances, from 0; first_ns: when a packet was
 //	                                    first sent after its end; back_ns: when the first such packet was
-//	                                    delivered; took_ns: from the end until then; null: never}]
+//	                                    delivered; took_ns: from the end until then; waited_ns: from first_ns until
+//	                                    then; null: never}]
 //	               stream               transfers, connections, aborted, delivered_bytes, intact, segments, repeated,
 //	                                    timeouts, fast_recoveries, srtt_ns, transfer_p50_ns, transfer_p90_ns,
 //	                                    transfer_p99_ns, transfer_max_ns

@@ -12,7 +12,7 @@ import (
 )
 
 // Flows writes what the users of the inner traffic felt, as tables: one line per flow, and one for each action or fault
-// with the flow that took longest to come back after it. Of many, those that fared worst are shown. [Text] has
+// with the flow whose user waited longest after it. Of many, those that fared worst are shown. [Text] has
 // these tables too.
 func Flows(w io.Writer, r *sim.Result, o Options) error {
 	p := newPrinter(w, o)
@@ -104,11 +104,13 @@ func (p *printer) kinds(list []*sim.FlowResult) {
 	}
 }
 
-// slowest is the flow that took longest to come back after a disturbance.
+// slowest is the flow whose user waited longest after a disturbance. If it was a host's, flows of that host count
+// before all others, which may have had troubles of their own.
 type slowest struct {
-	flow string
-	took time.Duration // NoTime: it did not
-	n    int           // flows that were asked
+	flow   string
+	waited time.Duration // NoTime: until the end
+	n      int           // flows that were asked
+	own    bool          // it is a flow of the host
 }
 
 // comebacks lists the disturbances after which somebody waited.
@@ -119,9 +121,10 @@ func (p *printer) comebacks(r *sim.Result) {
 		for k := range f.Recoveries {
 			c := &f.Recoveries[k]
 			w := &worst[c.Disturbance]
-			took := c.Took(&r.Disturbances[c.Disturbance])
-			if w.n++; w.n == 1 || longer(took, w.took) {
-				w.flow, w.took = f.Name, took
+			host := r.Disturbances[c.Disturbance].Host
+			own := f.From == host || f.To == host
+			if w.n++; w.n == 1 || own && !w.own || own == w.own && longer(c.Waited(), w.waited) {
+				w.flow, w.waited, w.own = f.Name, c.Waited(), own
 			}
 		}
 	}
@@ -138,9 +141,9 @@ func (p *printer) comebacks(r *sim.Result) {
 	if rest > 0 {
 		slices.SortStableFunc(list, func(a, b int) int {
 			switch {
-			case longer(worst[a].took, worst[b].took):
+			case longer(worst[a].waited, worst[b].waited):
 				return -1
-			case longer(worst[b].took, worst[a].took):
+			case longer(worst[b].waited, worst[a].waited):
 				return 1
 			}
 			return 0
@@ -148,19 +151,19 @@ func (p *printer) comebacks(r *sim.Result) {
 		list = list[:mostDisturbances]
 		slices.Sort(list)
 	}
-	p.heading("How long it took to come back")
+	p.heading("How long they waited after each trouble")
 	var rows [][]string
 	for _, i := range list {
 		d := &r.Disturbances[i]
-		took := "never"
-		if worst[i].took != sim.NoTime {
-			took = span(worst[i].took)
+		waited := "to the end"
+		if worst[i].waited != sim.NoTime {
+			waited = span(worst[i].waited)
 		}
-		rows = append(rows, []string{clock(d.Start), clock(d.End), took, worst[i].flow, what(d)})
+		rows = append(rows, []string{clock(d.Start), clock(d.End), waited, worst[i].flow, what(d)})
 	}
-	p.table([]string{">from", ">until", ">back after", "slowest flow", "what"}, rows)
+	p.table([]string{">from", ">until", ">waited", "slowest flow", "what"}, rows)
 	if rest > 0 {
-		p.line(fmt.Sprintf("  and %d more that took no longer", rest))
+		p.line(fmt.Sprintf("  and %d more, after which nobody waited longer", rest))
 	}
 }
 
@@ -220,6 +223,7 @@ type jsonRecovery struct {
 	First       int64  `json:"first_ns"`
 	Back        *int64 `json:"back_ns"`
 	Took        *int64 `json:"took_ns"`
+	Waited      *int64 `json:"waited_ns"`
 }
 
 type jsonStream struct {
@@ -282,7 +286,7 @@ func flowsJSON(r *sim.Result) []jsonFlow {
 		for k := range f.Recoveries {
 			c := &f.Recoveries[k]
 			j.Recoveries = append(j.Recoveries, jsonRecovery{c.Disturbance, int64(c.First), moment(c.Back),
-				moment(c.Took(&r.Disturbances[c.Disturbance]))})
+				moment(c.Took(&r.Disturbances[c.Disturbance])), moment(c.Waited())})
 		}
 		list = append(list, j)
 	}
