@@ -49,7 +49,7 @@ func (t Trace) Judge(now timers.Time, _ *Passing, r *Rand) Verdict {
 func (t Trace) Fresh() Rule { return t }
 
 // ParseTrace reads a trace from CSV with the columns time, delay, loss. The first two are durations such as 1.5s or
-// 40ms, bare whole numbers being milliseconds; loss is a percentage such as 0.5%, or 0 or 1. A first line without
+// 40ms, bare whole numbers being milliseconds; loss is as [ParseRatio] reads it. A first line without
 // digits is a header; lines that begin with # are comments. Errors name the line.
 func ParseTrace(r io.Reader) (Trace, error) {
 	c := csv.NewReader(r)
@@ -96,7 +96,7 @@ func tracePoint(row []string) (p TracePoint, err error) {
 	return p, err
 }
 
-// ParseRatio reads a probability: 2%, 0.5% (up to seven digits in all), 3/1000, 0 or 1.
+// ParseRatio reads a probability: 2%, 0.5% (up to seven digits in all), 3/1000, 0.02, 0 or 1.
 func ParseRatio(text string) (Ratio, error) {
 	bad := fmt.Errorf("%q is no share: write 2%%, 0.5%% or 3/1000", text)
 	s := strings.TrimSpace(text)
