@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func (l traffic) play(end timers.Time, send func(now timers.Time), deliver func(
 	slices.SortStableFunc(steps, func(a, b step) int {
 		switch {
 		case a.at != b.at:
-			return int(a.at - b.at)
+			return cmp.Compare(a.at, b.at)
 		case a.arrival == b.arrival:
 			return 0
 		case a.arrival:
@@ -132,7 +133,7 @@ func TestOutagesAreAsTheNaiveModel(t *testing.T) {
 			t.Fatalf("%d outages of %s, by the model %d of %s", got.OutageCount, got.OutageTotal, len(want), total)
 		}
 		longest := slices.Clone(want)
-		slices.SortStableFunc(longest, func(a, b Outage) int { return int((b.End - b.Start) - (a.End - a.Start)) })
+		slices.SortStableFunc(longest, func(a, b Outage) int { return cmp.Compare(b.End-b.Start, a.End-a.Start) })
 		listed := 0
 		for i, o := range got.Outages {
 			if !slices.Contains(want, o) || i > 0 && o.Start <= got.Outages[i-1].Start {

@@ -23,9 +23,8 @@ type wire struct {
 	list wireHeap
 	seq  int
 	// judge says when a segment arrives, never (nil) or several times.
-	judge   func(forth bool, g *tcpSegment) []time.Duration
-	started bool
-	sent    []timers.Time // segments with data
+	judge func(forth bool, g *tcpSegment) []time.Duration
+	sent  []timers.Time // segments with data
 }
 
 type wireSegment struct {

@@ -32,8 +32,8 @@ func applications(t *testing.T) sim.Scenario {
 	return sc
 }
 
-// TestTsharkReadsEveryKindOfTraffic: the packets inside the tunnel are real ones, of which nothing is malformed and every
-// checksum is right; and tshark follows the streams from SYN to FIN.
+// TestTsharkReadsEveryKindOfTraffic: the packets inside the tunnel are real ones, of which nothing is malformed and
+// every checksum is right; and tshark follows the streams from SYN to FIN.
 func TestTsharkReadsEveryKindOfTraffic(t *testing.T) {
 	b, _ := record(t, applications(t), 3, nil)
 	file := save(t, b)
@@ -44,8 +44,9 @@ func TestTsharkReadsEveryKindOfTraffic(t *testing.T) {
 	for _, f := range []string{"icmp", "icmpv6", "udp.port == 41414", "udp.port == 41415",
 		"ip && tcp.flags.syn == 1 && tcp.flags.ack == 0 && tcp.options.mss_val == 1380",
 		"ipv6 && tcp.flags.syn == 1 && tcp.flags.ack == 1 && tcp.options.sack_perm && tcp.options.mss_val == 1360",
-		"tcp.flags.fin == 1", "tcp.options.sack_le", "tcp.analysis.retransmission || tcp.analysis.fast_retransmission",
-		"tcp.len > 1000", "tcp.options.experimental.exid == 0x5055 || tcp.options.experimental"} {
+		"tcp.flags.fin == 1", "tcp.options.sack_le", "tcp.len > 1000",
+		"tcp.analysis.retransmission || tcp.analysis.fast_retransmission",
+		"tcp.options.experimental.exid == 0x5055 || tcp.options.experimental"} {
 		if len(list(f)) == 0 {
 			t.Errorf("no frame: %s", f)
 		}
