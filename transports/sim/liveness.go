@@ -120,7 +120,10 @@ func (s *Sim) owes(o *owing) {
 	if !ok {
 		other, reason, can := s.initiates(y, back, x)
 		if !can {
-			o.Exempt = min(why, reason) // "clock" comes before "no-traffic" and "no-way", and says more
+			o.Exempt = why
+			if reason == "clock" {
+				o.Exempt = reason // all that keeps them apart is the time
+			}
 			return
 		}
 		gap := time.Duration(o.end.keepalive) * time.Second
