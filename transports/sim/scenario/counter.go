@@ -65,6 +65,13 @@ var counters = []counter{
 	{name: "packets-refused", one: "packet-refused", inner: true, counts: ofKind(sim.KindInnerRefused)},
 }
 
+func counterNames() (list []string) {
+	for i := range counters {
+		list = append(list, counters[i].name)
+	}
+	return list
+}
+
 func causes() (list []string) {
 	for c := range protocol.NumCauses {
 		list = append(list, c.String())

@@ -44,10 +44,24 @@ const (
 )
 
 // forms is the grammar in examples, for those whose sentence is not understood.
-const forms = `write "recover within 15s", "no outage over 2s on a<->b", "an outage over 2s on a->b", ` +
-	`"no initiation on a->b between 10s and 20s", "handshakes at least 3 on a<->b", "delay p99 under 200ms on a->b", ` +
-	`"loss under 2% on a->b", "goodput over 1Mbit/s on flow f", "first packet within 2s on a->b", ` +
-	`"voice over 3.5 on flow f", "transfers at least 1 on flow f" or "effects loss at least 1"`
+var forms = []string{"recover within 15s", "no outage over 2s on a<->b", "an outage over 2s on a->b",
+	"no initiation on a->b between 10s and 20s", "handshakes at least 3 on a<->b", "delay p99 under 200ms on a->b",
+	"loss under 2% on a->b", "goodput over 1Mbit/s on flow f", "first packet within 2s on a->b", "voice over 3.5 on flow f",
+	"transfers at least 1 on flow f", "effects loss at least 1"}
+
+// example gives the form that begins with a word.
+func example(word string) string {
+	for _, f := range forms {
+		if first, _, _ := strings.Cut(f, " "); first == word {
+			return fmt.Sprintf("; write it as %q", f)
+		}
+	}
+	return DidYouMean(word, append(names(sentences), counterNames()...))
+}
+
+// sentences are the first words of those that do not count.
+var sentences = []word[struct{}]{{name: "recover"}, {name: "no"}, {name: "an"}, {name: "first"}, {name: "delay"},
+	{name: "loss"}, {name: "goodput"}, {name: "voice"}, {name: "transfers"}, {name: "effects"}}
 
 // parseExpectation reads a sentence:
 //
@@ -61,7 +75,7 @@ func parseExpectation(text string, w words, whole window) (Expectation, error) {
 	e := Expectation{Text: text, window: whole}
 	w.list = strings.Fields(text)
 	if w.peek() == "" {
-		w.fail("an empty sentence; %s", forms)
+		w.fail("an empty sentence; write for example %q", forms[0])
 	}
 	e.subject(&w)
 	if e.kind != expectEffects {
@@ -116,7 +130,7 @@ func (e *Expectation) count(w *words) {
 	before := w.peek()
 	e.counted = w.counter(false)
 	if e.counted.counter == nil {
-		w.err = fmt.Errorf("%s does not begin a sentence; %s", quoted(before), forms)
+		w.err = fmt.Errorf("%s does not begin a sentence like this%s", quoted(before), example(before))
 		return
 	}
 	e.cmp, e.limit = w.comparison(), w.number()
