@@ -140,7 +140,8 @@ func (s *Sim) strike(a *attacker) {
 		t = &a.tape[i][a.rnd.Intn(len(a.tape[i]))]
 	}
 	// What the checkers have forgotten is too old to be judged.
-	if kind == AttackReplay && len(a.heard[i]) == 0 || kind == AttackRecorded && (t == nil || s.watch.of(t.number) == nil) {
+	if kind == AttackReplay && len(a.heard[i]) == 0 ||
+		kind == AttackRecorded && (t == nil || s.watch.of(t.number) == nil) {
 		kind = AttackJunk
 	}
 	d := s.newDatagram(nil)

@@ -36,7 +36,7 @@ func benchmark(b *testing.B, sc Scenario) {
 	b.ReportMetric(float64(events)/real, "events/s")
 }
 
-// star is a hub and its spokes, each with a persistent keepalive of 25 s, and a ping of each every so often; zero: none.
+// star is a hub and its spokes, each with a persistent keepalive of 25 s, and a ping of each so often; zero: none.
 func star(spokes int, every, d time.Duration) Scenario {
 	sc := Scenario{Name: "star", Duration: d, NoStranger: true, Networks: []Network{
 		open("hub-line", "203.0.113.0/28", fibre()), open("spokes-line", "12.0.0.0/8", fibre())}}

@@ -18,6 +18,8 @@
 //   - A fault is a [Rule] that gives a [Verdict] on each datagram of a line.
 //   - Everything that is random comes from a stream ([Rand]) that follows from the seed and a name.
 //
-// It does not model (so far) bandwidth, packet sizes that do not fit, clocks that drift, firewalls without NAT, and
-// hosts with two addresses.
+//   - Each kind of trouble has a permanent name ([FaultKinds]) and is counted where it takes effect (Result.Effects).
+//   - A scenario with a Heal has a second phase without trouble, in which the pairs that owe it must recover ([Liveness]).
+//
+// It does not model ICMP errors beyond what [MTU] says, TCP carriers, or hosts that lose a part of their memory only.
 package sim

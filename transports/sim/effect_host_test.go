@@ -95,10 +95,12 @@ func hostEffects() []effectCase {
 			return expect(r.Tunnels[0].Handshakes == 4, "%d handshakes in 395 s", r.Tunnels[0].Handshakes)
 		}},
 		{[]FaultKind{FaultClockStep}, act(Action{At: at20, Kind: ActionClockStep, Host: "a", For: 110 * time.Second},
-			Action{At: 50 * time.Second, Kind: ActionClockStep, Host: "b", For: -2 * time.Second}), func(r *Result, _ *evidence) string {
-			return expect(r.Tunnels[0].Handshakes == 2, "%d handshakes", r.Tunnels[0].Handshakes) // a's key is 120 s old early
-		}},
-		{[]FaultKind{FaultWallJump}, act(Action{At: at20, Kind: ActionWallClock, Host: "a", For: time.Hour}), noted("by 1h0m0s")},
+			Action{At: 50 * time.Second, Kind: ActionClockStep, Host: "b", For: -2 * time.Second}),
+			func(r *Result, _ *evidence) string {
+				return expect(r.Tunnels[0].Handshakes == 2, "%d handshakes", r.Tunnels[0].Handshakes) // a's key is 120 s old early
+			}},
+		{[]FaultKind{FaultWallJump}, act(Action{At: at20, Kind: ActionWallClock, Host: "a", For: time.Hour}),
+			noted("by 1h0m0s")},
 		{[]FaultKind{FaultRotateKey}, act(Action{At: at20, Kind: ActionRotateKey, Host: "a", For: 3 * time.Second}),
 			func(r *Result, e *evidence) string {
 				if s := noted("learns the new key of a")(r, e); s != "" {
@@ -114,13 +116,16 @@ func hostEffects() []effectCase {
 			sc.Hosts = append(sc.Hosts, Host{Name: "c", Network: "b-line", Inner: addrs("10.77.0.3"),
 				Peers: []Peer{{Host: "a", Endpoint: "a"}}})
 			sc.Hosts[0].Peers = append(sc.Hosts[0].Peers, Peer{Host: "c", Endpoint: "c"})
-			act(Action{At: at20, Kind: ActionAllowedIPs, Host: "a", Peer: "c", Prefixes: prefixes("10.77.0.2/32", "10.77.0.3/32")},
-				Action{At: 30 * time.Second, Kind: ActionAllowedIPs, Host: "a", Peer: "b", Prefixes: prefixes("10.77.0.2/32")})(sc)
+			act(Action{At: at20, Kind: ActionAllowedIPs, Host: "a", Peer: "c",
+				Prefixes: prefixes("10.77.0.2/32", "10.77.0.3/32")},
+				Action{At: 30 * time.Second, Kind: ActionAllowedIPs, Host: "a", Peer: "b",
+					Prefixes: prefixes("10.77.0.2/32")})(sc)
 		}, func(r *Result, _ *evidence) string {
 			n := r.Tunnels[1].AtoB.Sent // to c, for ten seconds
 			return expect(n >= 500 && n < 530 && r.Tunnels[1].AtoB.Delivered == n, "%+v", r.Tunnels[1].AtoB)
 		}},
-		{[]FaultKind{FaultMoveEndpoint}, act(Action{At: at20, Kind: ActionEndpoint, Host: "a", Peer: "b", Text: "203.0.113.9:1"}),
+		{[]FaultKind{FaultMoveEndpoint}, act(Action{At: at20, Kind: ActionEndpoint, Host: "a", Peer: "b",
+			Text: "203.0.113.9:1"}),
 			func(r *Result, _ *evidence) string {
 				return expect(r.Fates[FateNoAddress] > 0 && r.Fates[FateNoAddress] < 100, "%v", r.Fates) // until b pings
 			}},
@@ -160,7 +165,8 @@ func attackEffects() []effectCase {
 			// Its cookie replies go to nobody.
 			return expect(r.Fates[FateNoAddress] > 100 && r.Tunnels[0].AtoB.Lost() == 0, "%v", r.Fates)
 		}},
-		{[]FaultKind{FaultForgedCookie}, attack(AttackForgedCookie, func(a *Attack) { a.Targets = []string{"a", "b"} }),
+		{[]FaultKind{FaultForgedCookie}, attack(AttackForgedCookie,
+			func(a *Attack) { a.Targets, a.From = []string{"a", "b"}, 0 }),
 			func(r *Result, e *evidence) string {
 				f := e.attacks[AttackForgedCookie]
 				return expect(f[FateDelivered] == r.Effects[FaultForgedCookie] && r.Tunnels[0].AtoB.Lost() == 0, "%v", f)
@@ -241,7 +247,8 @@ func TestRecoveryIsMissed(t *testing.T) {
 		}
 		return protocol.New(c)
 	}}).Run()
-	if len(r.Violations) != 1 || r.Violations[0].Checker != "recovery" || r.Violations[0].At < timers.Time(60*time.Second) {
+	if len(r.Violations) != 1 || r.Violations[0].Checker != "recovery" ||
+		r.Violations[0].At < timers.Time(60*time.Second) {
 		t.Errorf("%+v", r.Violations)
 	}
 }

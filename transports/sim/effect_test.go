@@ -84,7 +84,8 @@ func same(k FaultKind, rule string) func(*Result, *evidence) string {
 
 func fault(rule Rule) func(*Scenario) {
 	return func(sc *Scenario) {
-		sc.Faults = []Fault{{Name: "f", Network: "b-line", Down: true, From: 10 * time.Second, Until: 40 * time.Second, Rule: rule}}
+		sc.Faults = []Fault{{Name: "f", Network: "b-line", Down: true, From: 10 * time.Second,
+			Until: 40 * time.Second, Rule: rule}}
 	}
 }
 
@@ -116,8 +117,8 @@ func expect(ok bool, format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// Every kind of trouble takes effect in some case, is counted, shows outside of the counter, and breaks no rule. Without
-// the trouble the counter stays at zero.
+// Every kind of trouble takes effect in some case, is counted, shows outside of the counter, and breaks no rule.
+// Without the trouble the counter stays at zero.
 func TestEveryKindOfTrouble(t *testing.T) {
 	covered := map[FaultKind]bool{}
 	calm := start(t, two(), Options{Seed: 5}).Run()
@@ -201,7 +202,8 @@ func networkEffects() []effectCase {
 			{21 * time.Second, 0, Ratio{}}}}), same(FaultTrace, "f: trace")},
 		{[]FaultKind{FaultTailDrop, FaultQueueDelay}, slow(false), same(FaultTailDrop, "f: queue full")},
 		{[]FaultKind{FaultCoDel}, slow(true), same(FaultCoDel, "f: codel")},
-		{[]FaultKind{FaultMTUBlackHole}, fault(MTU{Size: 900, TooBig: TooBigBlackHole}), same(FaultMTUBlackHole, "f: too big")},
+		{[]FaultKind{FaultMTUBlackHole}, fault(MTU{Size: 900, TooBig: TooBigBlackHole}),
+			same(FaultMTUBlackHole, "f: too big")},
 		{[]FaultKind{FaultMTUReport, FaultFragment}, fault(MTU{Size: 900, TooBig: TooBigReport}),
 			same(FaultMTUReport, "f: too big, reported")},
 		{[]FaultKind{FaultFragmentLoss}, fault(MTU{Size: 900, FragmentLoss: Percent(5)}),
@@ -256,7 +258,8 @@ func natEffects() []effectCase {
 		{[]FaultKind{FaultDoubleNAT}, func(sc *Scenario) {
 			natted(homeNAT())(sc)
 			sc.Networks[0].NAT.Public, sc.Networks[0].Behind = netip.MustParseAddr("100.64.0.9"), "carrier"
-			sc.Networks = append(sc.Networks, behind("carrier", "100.64.0.0/16", "198.51.100.30", Line{Latency: ms}, carrierNAT()))
+			sc.Networks = append(sc.Networks, behind("carrier", "100.64.0.0/16", "198.51.100.30", Line{Latency: ms},
+				carrierNAT()))
 		}, func(r *Result, e *evidence) string {
 			for src := range e.sources {
 				if src.Addr() != netip.MustParseAddr("198.51.100.30") {

@@ -11,7 +11,8 @@ import (
 // firewall is the state of a [Firewall]. Like a NAT it knows addresses, ports and times and nothing else.
 type firewall struct {
 	cfg   Firewall
-	state map[conversation]timers.Time // when each was last used; looked up, and swept as a whole
+	state map[conversation]timers.Time // when each was last used; looked up only
+	order []conversation               // those in state, the oldest first
 	sweep timers.Time
 }
 
@@ -32,15 +33,23 @@ func (f *firewall) known(now timers.Time, c conversation) bool {
 }
 
 func (f *firewall) begin(now timers.Time, c conversation) {
+	if _, known := f.state[c]; !known {
+		f.order = append(f.order, c)
+	}
 	f.state[c] = now
-	if f.cfg.Timeout > 0 && now >= f.sweep {
-		f.sweep = now.Add(time.Minute)
-		for c, used := range f.state { // which are forgotten does not depend on the order
-			if now.Sub(used) >= f.cfg.Timeout {
-				delete(f.state, c)
-			}
+	if f.cfg.Timeout == 0 || now < f.sweep {
+		return
+	}
+	f.sweep = now.Add(time.Minute)
+	kept := f.order[:0]
+	for _, c := range f.order {
+		if now.Sub(f.state[c]) < f.cfg.Timeout {
+			kept = append(kept, c)
+		} else {
+			delete(f.state, c)
 		}
 	}
+	f.order = kept
 }
 
 // out judges a datagram from inside. why is empty if it may go.

@@ -89,8 +89,8 @@ func (s *Sim) supply(e *tunnelEnd, f *flow) {
 }
 
 // Parts of the bounds. A host that is told nothing notices after T3 that nobody answers (TIMER-16); the 5 s rule may
-// hold its initiation up (HS-21); one attempt may be spent on getting a cookie (COOKIE-09); and if it crosses one of the
-// other side, the side that gives way tries again (HS-13, OPEN-4).
+// hold its initiation up (HS-21); one attempt may be spent on getting a cookie (COOKIE-09); and if it crosses one of
+// the other side, the side that gives way tries again (HS-13, OPEN-4).
 const (
 	noticing = timers.NewHandshakeTime + timers.MaxJitter
 	shaking  = 2*(timers.RekeyTimeout+timers.MaxJitter) + timers.YieldTime + timers.MaxJitter
@@ -168,8 +168,8 @@ func (x *node) behind(e, there *tunnelEnd) bool {
 	return bytes.Compare(stamp[:], there.stamp[:]) <= 0 && bytes.Compare(e.stamped[:], there.stamp[:]) < 0
 }
 
-// reaches reports whether what x sends to an endpoint comes to y, without anything that y would have to do. Behind a NAT
-// it does not: a mapping lives as long as y keeps it alive, which is y's own debt.
+// reaches reports whether what x sends to an endpoint comes to y, without anything that y would have to do. Behind a
+// NAT it does not: a mapping lives as long as y keeps it alive, which is y's own debt.
 func (s *Sim) reaches(x *node, where netip.AddrPort, y *node) bool {
 	if !where.IsValid() || x.seg == nil || where.Port() != y.port {
 		return false

@@ -196,7 +196,7 @@ func (n *node) join(g *segment, want netip.Addr) netip.Addr {
 	return a
 }
 
-// leave takes an address away from a node. If it was the one of the default route, that moves to the first that is left.
+// leave takes an address away from a node. If it was that of the default route, the first that is left is next.
 func (n *node) leave(a netip.Addr, g *segment) {
 	for i, h := range n.homes {
 		if h.addr != a || h.seg != g {

@@ -20,7 +20,7 @@ const (
 	invalidFromTooBig
 )
 
-// MTU is the largest outer IP packet that a line takes whole. In a [Fault] with a time it is a change of the path's MTU.
+// MTU is the largest outer IP packet that a line takes whole. In a [Fault] with a time it is a change of the path MTU.
 type MTU struct {
 	Size         int // bytes, from 576
 	TooBig       TooBig
@@ -69,8 +69,8 @@ func (m *mtu) Judge(now timers.Time, p *Passing, r *Rand) Verdict {
 	return Verdict{Why: "fragment", Kind: FaultFragment}
 }
 
-// fragments is how many pieces an IP packet is cut into: their payloads are multiples of 8 but for the last one (RFC 791
-// §3.2), and in IPv6 each has a fragment header of 8 bytes (RFC 8200 §4.5).
+// fragments is how many pieces an IP packet is cut into: their payloads are multiples of 8 but for the last one's (RFC
+// 791 §3.2), and in IPv6 each has a fragment header of 8 bytes (RFC 8200 §4.5).
 func fragments(size, mtu int, v4 bool) int {
 	header, extra := ip4Header, 0
 	if !v4 {

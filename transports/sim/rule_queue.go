@@ -36,9 +36,9 @@ func (q Queue) Fresh() Rule {
 	return &queue{Queue: q}
 }
 
-// queue is the state of a Queue. Since it is first in, first out, what will happen to a datagram is known when it comes:
-// it leaves when those before it have left. CoDel decides at the moment of leaving, which is worked out in advance;
-// its fate is therefore told a little early.
+// queue is the state of a Queue. Since it is first in, first out, what will happen to a datagram is known when it
+// comes: it leaves when those before it have left. CoDel decides at the moment of leaving, which is worked out in
+// advance; its fate is therefore told a little early.
 type queue struct {
 	Queue
 	busy timers.Time // when the line is free

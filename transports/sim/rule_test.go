@@ -176,7 +176,8 @@ func TestMTU(t *testing.T) {
 	const n = 10_000
 	small, big := 1400-28, 1401-28
 	for _, way := range []TooBig{TooBigFragment, TooBigBlackHole, TooBigReport} {
-		if k := count(feed(MTU{Size: 1400, TooBig: way}, n, small, ms), func(v Verdict) bool { return v.Kind != FaultNone }); k != 0 {
+		list := feed(MTU{Size: 1400, TooBig: way}, n, small, ms)
+		if k := count(list, func(v Verdict) bool { return v.Kind != FaultNone }); k != 0 {
 			t.Errorf("way %d touches %d datagrams that fit", way, k)
 		}
 	}
@@ -299,7 +300,8 @@ func TestNATOverflow(t *testing.T) {
 		if n.full(2, inA, outX2) {
 			t.Error("no room for what has a mapping")
 		}
-		if _, why := n.inbound(2, outX, first.Port()); (why != "") != evict || effects[FaultNATOverflow] != map[bool]int{true: 1}[evict] {
+		if _, why := n.inbound(2, outX, first.Port()); (why != "") != evict ||
+			effects[FaultNATOverflow] != map[bool]int{true: 1}[evict] {
 			t.Errorf("evict %v: the oldest mapping: %q, %v", evict, why, effects)
 		}
 		if n.full(timers.Time(time.Hour), inA, outY) {

@@ -86,7 +86,8 @@ func New(sc Scenario, o Options) (*Sim, error) {
 	}
 	s := &Sim{sc: sc, o: o, end: timers.Time(sc.Duration), byName: map[string]*node{},
 		due:    map[pair]int{},
-		public: map[netip.Addr]place{}, sharers: map[string][]*node{}, bySeg: map[string]*segment{}, names: map[string][32]byte{}}
+		public: map[netip.Addr]place{}, sharers: map[string][]*node{}, bySeg: map[string]*segment{},
+		names: map[string][32]byte{}}
 	s.troubles.s = s
 	s.oracle = newOracle(s)
 	s.watch = newWatch(s)
@@ -169,7 +170,8 @@ func (s *Sim) build() {
 }
 
 func (s *Sim) newEnd(cfg *Peer) *tunnelEnd {
-	e := &tunnelEnd{cfg: cfg, node: s.byName[cfg.Host], public: s.byName[cfg.Host].public, allowed: cfg.AllowedIPs, endpoint: cfg.Endpoint,
+	e := &tunnelEnd{cfg: cfg, node: s.byName[cfg.Host], public: s.byName[cfg.Host].public,
+		allowed: cfg.AllowedIPs, endpoint: cfg.Endpoint,
 		keepalive: cfg.Keepalive, psk: cfg.PSK, present: true}
 	if cfg.AllowedIPs == nil {
 		for _, a := range e.node.cfg.Inner {

@@ -69,7 +69,8 @@ func Checkers() []CheckerResult {
 }
 
 func newWatch(s *Sim) *watch {
-	w := &watch{s: s, oracle: s.oracle, carried: make([]carried, carriedLeast), ledger: ledger{packets: map[packetKey]*sentPacket{}}}
+	w := &watch{s: s, oracle: s.oracle, carried: make([]carried, carriedLeast),
+		ledger: ledger{packets: map[packetKey]*sentPacket{}}}
 	for _, c := range checkers() {
 		name, rule := c.about()
 		w.list = append(w.list, &checkState{checker: c, name: name, rule: rule})
@@ -178,8 +179,9 @@ func (w *watch) settle(r *Record) {
 // lies about its source does not make the message less so (INNER-07). What somebody on the path sends once more is
 // as genuine as the first time, if that is the time that counts.
 func genuine(r *Record) bool {
-	return (r.Attack == AttackNone || r.Attack == AttackRecorded || r.Attack == AttackBitFlip) && (r.Fate == FateDelivered ||
-		r.Fate == FateRejected && r.Reason >= protocol.DropInnerVersion && r.Reason <= protocol.DropInnerSource)
+	return (r.Attack == AttackNone || r.Attack == AttackRecorded || r.Attack == AttackBitFlip) &&
+		(r.Fate == FateDelivered ||
+			r.Fate == FateRejected && r.Reason >= protocol.DropInnerVersion && r.Reason <= protocol.DropInnerSource)
 }
 
 // looked counts that the checker had something to judge.
