@@ -204,6 +204,9 @@ func (d *decoder) fields(n ast.Node, v reflect.Value, path string) error {
 		if i < 0 {
 			return d.fail(mv.Key.(ast.Node), join(path, name), "there is no such field%s", DidYouMean(name, fieldNames(known)))
 		}
+		if seq, ok := mv.Value.(*ast.SequenceNode); ok && len(seq.Values) == 0 && known[i].optional {
+			return d.fail(mv.Value, join(path, name), "the list is empty; leave the field out, or write [none] for allowed-ips")
+		}
 		if err := d.value(mv.Value, v.FieldByIndex(known[i].index), join(path, name)); err != nil {
 			return err
 		}
@@ -215,6 +218,9 @@ func (d *decoder) list(n ast.Node, v reflect.Value, path string) error {
 	s, ok := n.(*ast.SequenceNode)
 	if !ok {
 		return d.fail(n, path, "a list is needed here, not %s", what(n))
+	}
+	if len(s.Values) == 0 {
+		return nil
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(s.Values), len(s.Values)))
 	for i, e := range s.Values {
@@ -263,9 +269,10 @@ func join(path, name string) string {
 
 // field is a field of a struct as YAML has it.
 type field struct {
-	name  string
-	index []int
-	typ   reflect.Type
+	name     string
+	index    []int
+	typ      reflect.Type
+	optional bool // it is left out if it is empty
 }
 
 // fieldsOf lists the fields of a struct that have YAML names, those of inlined structs among them.
@@ -275,10 +282,11 @@ func fieldsOf(t reflect.Type) (list []field) {
 		switch {
 		case options == "inline":
 			for _, in := range fieldsOf(f.Type) {
-				list = append(list, field{in.name, append(slices.Clone(f.Index), in.index...), in.typ})
+				in.index = append(slices.Clone(f.Index), in.index...)
+				list = append(list, in)
 			}
 		case name != "":
-			list = append(list, field{name, f.Index, f.Type})
+			list = append(list, field{name, f.Index, f.Type, strings.Contains(options, "omitempty")})
 		}
 	}
 	return list
