@@ -139,7 +139,7 @@ func (damage) about() (name, rule string) {
 
 // see excuses damage to mac2 alone, which nobody looks at who is not under load (COOKIE-03).
 func (damage) see(w *watch, r *Record) {
-	if r.Kind != KindFate || !r.Damaged || r.To == "" || r.Fate != FateDelivered && r.Fate != FateRejected {
+	if r.Kind != KindFate || !r.Damaged || w.s.byName[r.To] == nil || r.Fate != FateDelivered && r.Fate != FateRejected {
 		return
 	}
 	w.looked()
