@@ -1,5 +1,5 @@
-// Package gallery holds the scenarios that come with wgsim: each is a file in YAML that asks a question which people who
-// run WireGuard ask, answers it, and expects of its run what the answer says.
+// Package gallery holds the scenarios that come with wgsim: each is a file in YAML that asks a question which people
+// who run WireGuard ask, answers it, and expects of its run what the answer says.
 package gallery
 
 import (

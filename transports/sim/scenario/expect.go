@@ -46,8 +46,8 @@ const (
 // forms is the grammar in examples, for those whose sentence is not understood.
 var forms = []string{"recover within 15s", "no outage over 2s on a<->b", "an outage over 2s on a->b",
 	"no initiation on a->b between 10s and 20s", "handshakes at least 3 on a<->b", "delay p99 under 200ms on a->b",
-	"loss under 2% on a->b", "goodput over 1Mbit/s on flow f", "first packet within 2s on a->b", "voice over 3.5 on flow f",
-	"transfers at least 1 on flow f", "effects loss at least 1"}
+	"loss under 2% on a->b", "goodput over 1Mbit/s on flow f", "first packet within 2s on a->b",
+	"voice over 3.5 on flow f", "transfers at least 1 on flow f", "effects loss at least 1"}
 
 // example gives the form that begins with a word.
 func example(word string) string {
@@ -75,7 +75,7 @@ func parseExpectation(text string, w words, whole window) (Expectation, error) {
 	e := Expectation{Text: text, window: whole}
 	w.list = strings.Fields(text)
 	if w.peek() == "" {
-		w.fail("an empty sentence; write for example %q", forms[0])
+		return e, fmt.Errorf("an empty sentence; write for example %q", forms[0])
 	}
 	e.subject(&w)
 	if e.kind != expectEffects {

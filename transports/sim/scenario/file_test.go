@@ -88,7 +88,8 @@ func TestParseAnything(t *testing.T) {
 		for range rapid.IntRange(1, 6).Draw(t, "changes") {
 			at := rapid.IntRange(0, len(text)-1).Draw(t, "at")
 			n := min(rapid.IntRange(0, 4).Draw(t, "length"), len(text)-at)
-			with := rapid.SampledFrom([]string{"", ":", "- ", "\n", "[", "{", "\"", "&a", "*a", "!!x", "\t", "  ", "#", "|", "9"})
+			with := rapid.SampledFrom([]string{"", ":", "- ",
+				"\n", "[", "{", "\"", "&a", "*a", "!!x", "\t", "  ", "#", "|", "9"})
 			text = bytes.Join([][]byte{text[:at], []byte(with.Draw(t, "with")), text[at+n:]}, nil)
 		}
 		f, err := Parse("x.yaml", text)

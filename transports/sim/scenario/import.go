@@ -19,8 +19,8 @@ type ImportOptions struct {
 	Duration Duration // zero: 5 minutes
 }
 
-// Import makes a scenario from configurations of wg-quick(8). Hosts for which there is no configuration are created from
-// what their peers say of them. notes says, one per line, what was ignored or made up. No key is taken over: those of
+// Import makes a scenario from configurations of wg-quick(8). Hosts for which there is no configuration are created
+// from what their peers say of them. notes says, one per line, what was ignored or made up. No key is taken over: those of
 // the simulated hosts follow from their names.
 func Import(list []Config, o ImportOptions) (f *File, notes []string, err error) {
 	m := importer{o: o}
@@ -233,8 +233,8 @@ func (m *importer) place() {
 
 // file puts the scenario together.
 func (m *importer) file() *File {
-	f := &File{Version: Version, Name: m.o.Name, About: "made by wgsim import", Duration: m.o.Duration, WarmUp: 10_000 * ms,
-		Networks: m.networks}
+	f := &File{Version: Version, Name: m.o.Name, About: "made by wgsim import", Duration: m.o.Duration,
+		WarmUp: 10_000 * ms, Networks: m.networks}
 	if f.Name == "" {
 		f.Name = "imported"
 	}
@@ -291,7 +291,11 @@ func (m *importer) tunnels() {
 			o := m.find(p.public)
 			h.peers = append(h.peers, Peer{Host: o.name, AllowedIPs: allowed(p), Endpoint: m.endpoint(p, o),
 				Keepalive: p.keepalive, PSK: m.psk(p.psk)})
-			if o.conf != nil && slices.ContainsFunc(o.conf.peers, func(q wgPeer) bool { return q.public == h.public }) {
+			if other := o.toward(h); other != nil {
+				if other.psk != p.psk && slices.Index(m.hosts, h) < slices.Index(m.hosts, o) {
+					m.note("%s:%d: %s and %s have different preshared keys: they cannot shake hands", h.conf.file, p.line, h.name,
+						o.name)
+				}
 				continue
 			}
 			if o.conf != nil {
@@ -304,6 +308,18 @@ func (m *importer) tunnels() {
 			o.peers = append(o.peers, back)
 		}
 	}
+}
+
+// toward is what h's configuration says of its peer; nil: nothing.
+func (h *importHost) toward(peer *importHost) *wgPeer {
+	if h.conf == nil {
+		return nil
+	}
+	i := slices.IndexFunc(h.conf.peers, func(q wgPeer) bool { return q.public == peer.public })
+	if i < 0 {
+		return nil
+	}
+	return &h.conf.peers[i]
 }
 
 func allowed(p *wgPeer) (list []string) {

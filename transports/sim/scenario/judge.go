@@ -124,8 +124,8 @@ func (w *way) over(v window, now time.Duration) {
 	w.waiting = false
 }
 
-// Verdicts judges, in the order of the expectations. A wait that no delivery ended lasts until the last packet was sent:
-// afterwards nobody tried.
+// Verdicts judges, in the order of the expectations. A wait that no delivery ended lasts until the last packet was
+// sent: afterwards nobody tried.
 func (j *Judge) Verdicts(r *sim.Result) (list []sim.ExpectationResult) {
 	for _, e := range j.list {
 		ok, got := e.verdict(r)

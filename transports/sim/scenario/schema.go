@@ -94,8 +94,8 @@ func (p properties) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Schema gives the JSON schema of scenario files, as docs/scenario.schema.json has it: for editors, and for those who make
-// such files by program. [Parse] and [File.Compile] look at more than a schema can say.
+// Schema gives the JSON schema of scenario files, as docs/scenario.schema.json has it: for editors, and for those who
+// make such files by program. [Parse] and [File.Compile] look at more than a schema can say.
 func Schema() ([]byte, error) {
 	var defs properties
 	root := object(reflect.TypeFor[File](), &defs)

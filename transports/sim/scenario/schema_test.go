@@ -82,7 +82,8 @@ func TestGalleryIsValid(t *testing.T) {
 		}
 	}
 	text, _ := gallery.Text(gallery.Default)
-	for _, c := range [][2]string{{"duration: 10m", "duration: 10"}, {"do: sleep", "do: sleeep"}, {"version: 1", "version: 2"},
+	for _, c := range [][2]string{{"duration: 10m", "duration: 10"}, {"do: sleep", "do: sleeep"},
+		{"version: 1", "version: 2"},
 		{"keepalive: 25", "keepalive: soon"}, {"loss: 2%", "loss: much"}, {"    forward:", "    foward:"},
 		{"name: default\n", "\n"}} {
 		bad := strings.Replace(string(text), c[0], c[1], 1)

@@ -10,8 +10,8 @@ import (
 	"github.com/purewire/purewire/transports/sim"
 )
 
-// words reads a sentence word by word: those of expect: and when: are a closed grammar, which docs/SCENARIOS.md gives in
-// full.
+// words reads a sentence word by word: those of expect: and when: are a closed grammar, which docs/SCENARIOS.md
+// gives in full.
 type words struct {
 	list []string
 	err  error
