@@ -9,8 +9,8 @@
 // The hosts run the real protocol core of this module; time, networks and applications are models. The same seed
 // gives the same run, to the last byte of its capture.
 //
-// The exit status is 0 if all safety checkers held and the run was as its scenario expects, 1 if not, and 2 if the run could not be made or its
-// files not be written.
+// The exit status is 0 if all safety checkers held and the run was as its scenario expects, 1 if not, and 2 if the run
+// could not be made or its files not be written.
 package main
 
 import (

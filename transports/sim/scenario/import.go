@@ -20,8 +20,8 @@ type ImportOptions struct {
 }
 
 // Import makes a scenario from configurations of wg-quick(8). Hosts for which there is no configuration are created
-// from what their peers say of them. notes says, one per line, what was ignored or made up. No key is taken over: those of
-// the simulated hosts follow from their names.
+// from what their peers say of them. notes says, one per line, what was ignored or made up. No key is taken over: those
+// of the simulated hosts follow from their names.
 func Import(list []Config, o ImportOptions) (f *File, notes []string, err error) {
 	m := importer{o: o}
 	for _, c := range list {
