@@ -20,6 +20,7 @@ func TestBrokenFiles(t *testing.T) {
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d broken files, %v", len(files), err)
 	}
+	place := regexp.MustCompile(`^wgsim: [^ :]+\.yaml:[1-9]\d*:[1-9]\d*: `)
 	var all strings.Builder
 	for _, f := range files {
 		var stdout, stderr bytes.Buffer
@@ -31,7 +32,7 @@ func TestBrokenFiles(t *testing.T) {
 		if stdout.Len() > 0 || strings.Count(said, "\n") != 1 || strings.Contains(said, "goroutine") {
 			t.Errorf("%s: it takes one line on stderr and none on stdout: %q, %q", f, said, stdout.String())
 		}
-		if ok, _ := regexp.MatchString(`^wgsim: [^ :]+\.yaml:[1-9]\d*:[1-9]\d*: `, said); !ok {
+		if !place.MatchString(said) {
 			t.Errorf("%s: no line and column: %s", f, said)
 		}
 		all.WriteString(said)

@@ -107,8 +107,7 @@ func TestEveryFieldIsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	var walk func(where string, v any)
-	walk = func(where string, v any) {
+	walk := func(where string, v any) {
 		m, ok := v.(map[string]any)
 		if !ok {
 			return
