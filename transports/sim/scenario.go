@@ -156,6 +156,8 @@ type Host struct {
 	// Steals names a host whose private key this one has too. It needs the peers of that host, by the same names;
 	// they know nothing of it.
 	Steals string
+	// Key, if not nil, is its private key at first, instead of the one that follows from the seed and its name.
+	Key *protocol.PrivateKey
 }
 
 // Home is an address of a multi-homed host.

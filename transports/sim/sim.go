@@ -125,7 +125,7 @@ func (s *Sim) build() {
 		if cfg.Steals != "" {
 			n.canon = cfg.Steals
 		}
-		n.private = derive(s.o.Seed, "private key", n.canon)
+		n.private = s.privateKey(cfg, n.canon)
 		if n.port == 0 {
 			n.port = defaultPort
 		}
@@ -383,7 +383,7 @@ func (s *Sim) psk(word string) protocol.PresharedKey {
 	}
 	k, ok := s.names[word]
 	if !ok {
-		k = derive(s.o.Seed, "preshared key", word)
+		k = s.presharedKey(word)
 		s.names[word] = k
 	}
 	return k

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -42,6 +43,9 @@ func (c *compiler) host(h *Host, path string, index int) {
 	host := sim.Host{Name: c.text(path+".name", h.Name, index), Address: c.addr(path+".address", h.Address, index),
 		Port: h.Port, MTU: h.MTU, Forward: h.Forward, JobTime: h.JobTime.time(), Workers: h.Workers,
 		DriftPPM: h.DriftPPM, NoRTC: h.NoRTC, TimeSync: h.TimeSync.time()}
+	if h.Key != "" {
+		host.Key = c.key(path, h)
+	}
 	if _, taken := c.byName[host.Name]; taken {
 		c.fail(path+".name", "there are two of the name %q", host.Name)
 	}
@@ -64,6 +68,20 @@ func (c *compiler) host(h *Host, path string, index int) {
 	c.byName[host.Name] = len(c.names)
 	c.names = append(c.names, host.Name)
 	c.out.Scenario.Hosts = append(c.out.Scenario.Hosts, host)
+}
+
+// key reads a private key. The key is not in the errors.
+func (c *compiler) key(path string, h *Host) *protocol.PrivateKey {
+	b, err := base64.StdEncoding.DecodeString(h.Key)
+	switch {
+	case err != nil || len(b) != protocol.KeySize:
+		c.fail(path+".key", "it is no key: %d bytes in base64 are needed", protocol.KeySize)
+		return nil
+	case h.Count > 0:
+		c.fail(path+".key", "several hosts cannot have one key")
+	}
+	k := protocol.PrivateKey(b)
+	return &k
 }
 
 func (c *compiler) steals(path, victim string, host, index int) {

@@ -128,6 +128,7 @@ type Host struct {
 	NoRTC    bool     `yaml:"no-rtc,omitempty"`
 	TimeSync Duration `yaml:"time-sync,omitempty"`
 	Steals   string   `yaml:"steals,omitempty"`
+	Key      string   `yaml:"key,omitempty"`
 	Peers    []Peer   `yaml:"peers,omitempty"`
 }
 

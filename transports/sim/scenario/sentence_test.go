@@ -181,6 +181,45 @@ func TestWhen(t *testing.T) {
 	}
 }
 
+// A host has the key that its file gives, and a psk in base64 is that key: two hosts that differ in one do not connect.
+func TestGivenKeys(t *testing.T) {
+	const key = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+	given := strings.Replace(pair, "{name: a, ", "{name: a, key: "+key+", ", 1)
+	f, err := Parse("x.yaml", []byte(given))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := f.Compile()
+	if h := c.Scenario.Hosts; err != nil || h[0].Key == nil || h[0].Key[0] != 0xc8 || h[1].Key != nil {
+		t.Fatalf("%v, %+v", err, c)
+	}
+	plain, other := "", ""
+	keys := func(all *string) sim.Options {
+		return sim.Options{Seed: 1, Observe: func(r *sim.Record) { *all += string(r.KeyLog) }}
+	}
+	if r := run(t, given, keys(&other)); !r.OK() || r.Tunnels[0].Handshakes == 0 {
+		t.Errorf("%+v", r.Violations)
+	}
+	if run(t, pair, keys(&plain)); plain == other || plain == "" {
+		t.Error("the key makes no difference")
+	}
+	psk := strings.Replace(pair, "endpoint: b", "endpoint: b, psk: "+key, 1)
+	if r := run(t, psk, sim.Options{Seed: 1}); r.Tunnels[0].Handshakes != 0 {
+		t.Error("a handshake with a preshared key on one side")
+	}
+	psk = strings.Replace(psk, "endpoint: a", "endpoint: a, psk: "+key, 1)
+	if r := run(t, psk, sim.Options{Seed: 1}); r.Tunnels[0].Handshakes == 0 || !r.OK() {
+		t.Error("no handshake with a preshared key on both sides")
+	}
+	bad, err := Parse("x.yaml", []byte(strings.Replace(given, key, "abc", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bad.Compile(); err == nil || !strings.HasPrefix(err.Error(), "x.yaml:9:20: hosts[0].key: it is no key") {
+		t.Error(err)
+	}
+}
+
 // The kinds of a file are those of the engine, by its own names, and all of them.
 func TestKindsAreComplete(t *testing.T) {
 	if len(flowKinds) != int(sim.NumFlowKinds) || len(actionKinds) != int(sim.NumActionKinds)-1 ||
