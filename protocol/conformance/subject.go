@@ -30,6 +30,9 @@ type SentDatagram struct {
 	// IP is the outer packet from its IP header on, for cases about checksums, fragmentation and marks; nil where it
 	// cannot be seen.
 	IP []byte
+	// Mark is the fwmark that the packet carried (QOS-05), and Marked whether it could be seen.
+	Mark   uint32
+	Marked bool
 }
 
 // SentPacket is an inner packet that the subject handed to its inner side.
@@ -42,6 +45,8 @@ type SentPacket struct {
 type Output struct {
 	Datagrams []SentDatagram
 	Packets   []SentPacket // the inner side: decrypted packets, and ICMP errors that the subject made up itself
+	// Others are outer packets other than UDP, from the IP header on: above all ICMP errors of the subject's host.
+	Others []SentPacket
 	// Died is why the subject is gone (exit status, signal, panic, the end of its standard error); empty: it lives.
 	Died string
 }
@@ -60,7 +65,7 @@ type Subject interface {
 	// Advance lets time pass until now or until the subject has put out something that Take has not taken yet,
 	// whichever is first, and returns the time reached.
 	Advance(now timers.Time) timers.Time
-	// Configure applies a change. An error of errors.Is(err, ErrUnsupported) makes the case unsupported.
+	// Configure applies a change. An error that errors.Is errors.ErrUnsupported makes the case unsupported.
 	Configure(now timers.Time, c Change) error
 	// Restart ends the subject without a word, all state lost, and starts it anew with its latest configuration
 	// and the given wall clock (zero: the clock goes on).
