@@ -70,6 +70,13 @@ var arrows = []arrow{
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
 	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
+	// A program under test is seen from outside only: of ours this knows the suite's contract and nothing of the core.
+	{
+		"cmd/wgconform/internal/target/program",
+		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
+			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
+		nil,
+	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
