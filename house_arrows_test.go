@@ -100,6 +100,7 @@ var testLibs = list(
 	"golang.zx2c4.com/wireguard/...",
 	"go.uber.org/goleak",
 	"github.com/rogpeppe/go-internal/...",
+	"github.com/santhosh-tekuri/jsonschema/v6", // holds JSON reports to their schema
 )
 
 func arrowFor(dir string) *arrow {
