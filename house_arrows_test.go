@@ -48,6 +48,12 @@ var arrows = []arrow{
 	},
 	{"protocol/interop/...", list(std, "protocol", "timers"), list("protocol/...", "routing")},
 	// The suite is an outsider: it shares no code with what it judges. Its tests run it on our core.
+	// The core as a subject of the suite is beside it: the suite does not import it, its tests and wgconform do.
+	{
+		"protocol/conformance/coretarget",
+		list(std, "timers", "protocol", "protocol/conformance", "transports", "transports/uapi"),
+		list("protocol/protocoltest"),
+	},
 	{
 		"protocol/conformance/...",
 		list(std, "timers", "protocol/conformance/...", "github.com/flynn/noise", "golang.org/x/crypto/..."),

@@ -72,6 +72,41 @@ type Case struct {
 	Title     string        // what it shows, in one line
 	Why       string        // why it matters, for who never heard of the rule
 	Bug       string        // a real bug that it would have caught, as known-bugs.md names it; may be empty
-	Lasts     time.Duration // subject's time that it takes at most, without its handshake: for the plan
-	Run       func(*T)
+	Lasts     time.Duration // subject's time that it takes at most: for the plan; an overrun is an error
+	// Setup changes how the subject starts. Only for cases that are not Shared.
+	Setup func(*Setup)
+	// V6 puts the test's peers on outer IPv6; see bothFamilies.
+	V6 bool
+	// Role is who initiates in Peer.Handshake; see bothRoles.
+	Role Role
+	Run  func(*T)
+}
+
+// Role is a part that the subject plays.
+type Role string
+
+// The roles. The zero Role is Responder.
+const (
+	Responder Role = "responder"
+	Initiator Role = "initiator"
+)
+
+// bothFamilies makes two cases of one: ID/ipv4 and ID/ipv6.
+func bothFamilies(c Case) []Case {
+	four, six := c, c
+	four.ID, six.ID = c.ID+"/ipv4", c.ID+"/ipv6"
+	four.Title, six.Title = c.Title+", over IPv4", c.Title+", over IPv6"
+	six.V6 = true
+	six.Needs |= NeedIPv6
+	return []Case{four, six}
+}
+
+// bothRoles makes two cases of one: ID/responder and ID/initiator, which is what the subject is.
+func bothRoles(c Case) []Case {
+	r, i := c, c
+	r.ID, i.ID = c.ID+"/responder", c.ID+"/initiator"
+	r.Title, i.Title = c.Title+", as responder", c.Title+", as initiator"
+	r.Role, i.Role = Responder, Initiator
+	i.Needs |= NeedInner
+	return []Case{r, i}
 }

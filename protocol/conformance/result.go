@@ -3,6 +3,7 @@ package conformance
 import (
 	"time"
 
+	"github.com/purewire/purewire/protocol/conformance/peer"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -40,6 +41,10 @@ type Result struct {
 	Earlier  []Attempt         `json:"earlier,omitempty"`
 	Trace    []TraceEntry      `json:"trace,omitempty"` // kept for verdicts other than pass, or if asked for
 	Stderr   string            `json:"stderr,omitempty"`
+	// Notes are things that were seen and decide nothing here: broken invariants of the wire, other oddities.
+	Notes []string `json:"notes,omitempty"`
+	// Premise says that the case failed before its own question could be asked: a handshake did not happen.
+	Premise bool `json:"premise,omitempty"`
 	// Secrets are Wireshark key log lines (WireGuard's) that decrypt the trace: the keys of the suite's own peers.
 	Secrets []string `json:"secrets,omitempty"`
 }
@@ -69,9 +74,4 @@ type TraceEntry struct {
 }
 
 // Field names a part of a message.
-type Field struct {
-	Offset int    `json:"offset"`
-	Length int    `json:"length"`
-	Name   string `json:"name"`
-	Value  string `json:"value,omitempty"`
-}
+type Field = peer.Field
