@@ -31,8 +31,8 @@ type notice struct {
 	Ready   string `json:"ready,omitempty"`   // at the start: the folder of control sockets, free of symbolic links
 	Started bool   `json:"started,omitempty"` // what was ordered
 	Error   string `json:"error,omitempty"`   // why not
-	Ended   string `json:"ended,omitempty"`   // how what was started itself ended; others of its may still run
-	Status  int    `json:"status,omitempty"`  // and whether it did so in peace (0)
+	Ended   string `json:"ended,omitempty"`   // how what was started itself ended, or the last process of it
+	Status  int    `json:"status,omitempty"`  // and whether it did so in peace (0): then others of its may run
 	Gone    bool   `json:"gone,omitempty"`    // no process is left
 }
 
@@ -96,6 +96,7 @@ type first struct {
 	main int    // process of what was started; 0: it has ended
 	mark string // of it
 	any  bool   // processes of it may be left
+	last string // how the last one ended
 }
 
 func (f *first) obey(o order) error {
@@ -134,13 +135,14 @@ func (f *first) reap() error {
 			if _, err := os.Stderr.WriteString(f.mark); err != nil {
 				return err
 			}
-			return f.out.Encode(notice{Gone: true})
+			return f.out.Encode(notice{Gone: true, Ended: f.last})
 		case err != nil || pid == 0:
 			return nil
 		}
+		f.last = describe(status)
 		if pid == f.main {
 			f.main = 0
-			if err := f.out.Encode(notice{Ended: describe(status), Status: int(status)}); err != nil {
+			if err := f.out.Encode(notice{Ended: f.last, Status: int(status)}); err != nil {
 				return err
 			}
 		}

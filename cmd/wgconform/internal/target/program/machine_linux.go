@@ -114,13 +114,9 @@ func (m *machine) listen(notices io.Reader) {
 		}
 		switch {
 		case n.Gone:
-			m.died("all its processes have ended")
+			m.died(n.Ended)
 			close(m.goneChannel())
-		case n.Ended != "" && n.Status == 0:
-			// It may have gone into the background: Gone says whether nothing is left.
-			m.mu.Lock()
-			m.status = n.Ended
-			m.mu.Unlock()
+		case n.Ended != "" && n.Status == 0: // It may have gone into the background: Gone says if nothing is left.
 		case n.Ended != "":
 			m.died(n.Ended)
 		default:
@@ -133,10 +129,7 @@ func (m *machine) listen(notices io.Reader) {
 func (m *machine) died(reason string) {
 	m.mu.Lock()
 	if m.runs {
-		m.runs = false
-		if m.status == "" {
-			m.status = reason
-		}
+		m.runs, m.status = false, reason
 	}
 	m.mu.Unlock()
 	m.wake()
@@ -188,14 +181,18 @@ func (m *machine) kill() error {
 	if err := m.order(order{Kill: true}); err != nil {
 		return err
 	}
-	select {
-	case <-m.goneChannel():
-		return nil
-	case <-m.ended:
-		return errors.New("the first process of the namespaces has ended")
-	case <-time.After(patience):
-		return fmt.Errorf("processes are left %v after SIGKILL", patience)
+	late := time.After(patience)
+	// And until its last word was read, which else would be the next one's first.
+	for _, over := range []<-chan struct{}{m.goneChannel(), m.said.ended()} {
+		select {
+		case <-over:
+		case <-m.ended:
+			return errors.New("the first process of the namespaces has ended")
+		case <-late:
+			return fmt.Errorf("processes are left %v after SIGKILL", patience)
+		}
 	}
+	return nil
 }
 
 func (m *machine) goneChannel() chan struct{} {

@@ -22,35 +22,53 @@ const (
 	outerMTU   = 1500
 )
 
-// inside runs f on a thread of its own in a network namespace. What f opens is of that namespace and can be used from
-// anywhere afterwards. The thread is thrown away: one in the wrong namespace must never come back into use.
-func inside(namespace int, f func() error) error {
+// elsewhere runs f on a thread of its own, which f may take to another network namespace. What f opens there can be
+// used from anywhere afterwards. The thread comes back before anybody else gets it; one that cannot is thrown away.
+func elsewhere(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("entering a network namespace: %w", err)
+		home, err := ownNamespace()
+		if err != nil {
+			runtime.UnlockOSThread()
+			done <- err
 			return
 		}
-		done <- f()
+		err = f()
+		// The runtime cannot throw its first thread away, which would keep the namespace for ever: hence the way back.
+		if back := unix.Setns(home, unix.CLONE_NEWNET); back == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- errors.Join(err, unix.Close(home))
 	}()
 	return <-done
 }
 
+// inside runs f in a network namespace.
+func inside(namespace int, f func() error) error {
+	return elsewhere(func() error {
+		if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("entering a network namespace: %w", err)
+		}
+		return f()
+	})
+}
+
 // newNamespace makes a network namespace that lives as long as the file descriptor, or anything in it.
 func newNamespace() (fd int, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and thrown away, as above
+	err = elsewhere(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			err = fmt.Errorf("making a network namespace: %w", err)
-			return
+			return fmt.Errorf("making a network namespace: %w", err)
 		}
-		fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	}()
-	<-done
+		fd, err = ownNamespace()
+		return err
+	})
 	return fd, err
+}
+
+// ownNamespace opens the network namespace of this thread.
+func ownNamespace() (fd int, err error) {
+	return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 }
 
 // A cable is the outer network: a veth pair from the tester's namespace to the subject's.

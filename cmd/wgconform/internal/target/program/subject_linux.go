@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -35,6 +37,7 @@ type Subject struct {
 	outer   *injector // frames into veth1
 	inner   *injector // packets into the TUN
 	bell    int       // eventfd: Advance is to look up
+	woken   atomic.Bool
 	link    netlink.Link
 	config  config
 	told    bool // that the program is gone
@@ -69,7 +72,7 @@ func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, 
 	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return s, fmt.Errorf("eventfd: %w", err)
 	}
-	if s.machine, err = boot(s.Wake); err != nil {
+	if s.machine, err = boot(s.ring); err != nil {
 		return s, err
 	}
 	if s.cable, err = lay(s.machine.network); err != nil {
@@ -98,6 +101,10 @@ func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, 
 
 // start starts the program and waits until it has an interface and answers.
 func (s *Subject) start() error {
+	// What was killed could not clean up. A socket that nobody listens on is no state of a protocol.
+	if err := os.Remove(s.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err := s.machine.start(s.words); err != nil {
 		return err
 	}
@@ -226,9 +233,10 @@ func (s *Subject) Advance(now timers.Time) timers.Time {
 		// The time is read first: whatever happened before it is in the tap's socket when that is read.
 		reached := s.Now()
 		s.drain()
-		if reached >= now || s.pending() || s.poll(now-reached, true) {
-			return max(reached, min(s.Now(), now))
+		if reached >= now || s.pending() || s.woken.Swap(false) {
+			return s.Now()
 		}
+		s.poll(now-reached, true)
 	}
 }
 
@@ -240,23 +248,27 @@ func (s *Subject) pending() bool {
 	return len(s.out.Datagrams)+len(s.out.Packets)+len(s.out.Others) > 0
 }
 
-// poll waits for the tap, or for the bell if it is to listen to it; it reports whether the bell rang.
-func (s *Subject) poll(d timers.Time, listen bool) (rang bool) {
+// poll waits for the tap, or for the bell if it is to listen to it.
+func (s *Subject) poll(d timers.Time, listen bool) {
 	fds := []unix.PollFd{{Fd: int32(s.tap.fd), Events: unix.POLLIN}, {Fd: int32(s.bell), Events: unix.POLLIN}}
 	if !listen {
 		fds = fds[:1]
 	}
 	timeout := unix.NsecToTimespec(int64(max(d, 0)))
-	if _, err := unix.Ppoll(fds, &timeout, nil); err != nil || !listen || fds[1].Revents == 0 {
-		return false
+	if _, err := unix.Ppoll(fds, &timeout, nil); err == nil && listen && fds[1].Revents != 0 {
+		var b [8]byte
+		_, _ = unix.Read(s.bell, b[:])
 	}
-	var b [8]byte
-	_, _ = unix.Read(s.bell, b[:])
-	return true
 }
 
 // Wake implements conformance.RealTimeSubject.
 func (s *Subject) Wake() {
+	s.woken.Store(true)
+	s.ring()
+}
+
+// ring makes Advance look up.
+func (s *Subject) ring() {
 	_, _ = unix.Write(s.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full: it rings already
 }
 
@@ -329,8 +341,10 @@ func (s *Subject) State() (conformance.State, error) {
 func (s *Subject) UAPI() (net.Conn, error) {
 	// A socket with a path belongs to the mount namespace, not the network namespace.
 	d := net.Dialer{Timeout: uapiPatience}
-	return d.DialContext(context.Background(), "unix", filepath.Join(s.machine.folder, interfaceName+".sock"))
+	return d.DialContext(context.Background(), "unix", s.socket())
 }
+
+func (s *Subject) socket() string { return filepath.Join(s.machine.folder, interfaceName+".sock") }
 
 // Close implements conformance.Subject.
 func (s *Subject) Close() (err error) {

@@ -134,6 +134,10 @@ func parseInterface(s *conformance.State, key, value string, public func(conform
 			s.PublicKey = public(k)
 		}
 		return err
+	case "own_public_key": // what boringtun says instead
+		k, err := parseKey(value)
+		s.PublicKey = k
+		return err
 	case "listen_port":
 		n, err := strconv.ParseUint(value, 10, 16)
 		s.ListenPort = uint16(n)
