@@ -59,7 +59,9 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 			give(r)
 		}
 		for r := range results { // to the end, so that nothing is left behind
-			give(r)
+			if ctx.Err() == nil { // what is ended early has no result
+				give(r)
+			}
 		}
 	}
 }

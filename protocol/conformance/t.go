@@ -44,6 +44,7 @@ type T struct {
 	probe   *Peer
 	busy    bool
 	cleanup []func()
+	credit  int // initiations that may be sent without a pause
 }
 
 // world is the instance on which a case runs, alone in virtual time or with others in real time.
@@ -267,7 +268,19 @@ func (t *T) Input(in ...Datagram) Stamp {
 
 // Burst asks for n handshakes to be sent without a pause: it waits first, so that a shared subject does not come
 // under load by accident. Sends of initiations wait for their turn otherwise.
-func (t *T) Burst(n int) { t.world.pace(n) }
+func (t *T) Burst(n int) {
+	t.world.pace(n)
+	t.credit = n
+}
+
+// turn waits until one more initiation may be sent.
+func (t *T) turn() {
+	if t.credit > 0 {
+		t.credit--
+		return
+	}
+	t.world.pace(1)
+}
 
 // Configure applies a change. Device-wide ones are not for Shared cases.
 func (t *T) Configure(c Change) Stamp {

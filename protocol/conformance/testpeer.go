@@ -207,7 +207,7 @@ func (p *Peer) SendTOS(from netip.AddrPort, b []byte, tos byte) Stamp {
 	if k := peer.KindOf(b); k == peer.KindInitiation || k == peer.KindResponse {
 		p.sent[peer.Sender(b)] = b
 		if k == peer.KindInitiation {
-			p.t.world.pace(1)
+			p.t.turn()
 		}
 	}
 	return p.t.Input(Datagram{Local: p.t.hostFor(from.Addr()), Remote: from, TOS: tos, Bytes: b})
