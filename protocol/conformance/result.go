@@ -54,6 +54,7 @@ type Attempt struct {
 	Verdict Verdict      `json:"verdict"` // or "disturbed": an unexpected cookie reply came
 	Reason  string       `json:"reason"`
 	Trace   []TraceEntry `json:"trace,omitempty"`
+	Secrets []string     `json:"secrets,omitempty"` // as in Result: they decrypt this try's trace
 }
 
 // TraceEntry is one thing that happened in a case.
