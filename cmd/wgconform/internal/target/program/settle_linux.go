@@ -1,9 +1,9 @@
 package program
 
 import (
+	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +34,39 @@ func (s *Subject) settle() {
 	}
 }
 
+// sort is what was done to a subject.
+type sort int
+
+const (
+	byDatagram sort = iota + 1
+	byPacket
+	byAsking
+)
+
+const (
+	calmPatience = 50 * time.Millisecond
+	calmPause    = 200 * time.Microsecond
+)
+
+// after waits, before something is done, until the program has dealt with what was done to it before by another way.
+// One thread may read datagrams, one packets and one questions: what comes in by two ways has no order of its own, but
+// cases mean one thing after the other. That it does not come to rest is no error, since others may keep it busy.
+func (s *Subject) after(next sort) {
+	last := s.last
+	s.last = next
+	if last == next || last == 0 {
+		return
+	}
+	calm := 0
+	for end := time.Now().Add(calmPatience); calm < 2 && time.Now().Before(end); {
+		calm++
+		if s.machine.busy() {
+			calm = 0
+			time.Sleep(calmPause)
+		}
+	}
+}
+
 // proc is the machine's own /proc, which shows its processes by their numbers there.
 func (m *machine) proc() string {
 	return "/proc/" + strconv.Itoa(m.process.Process.Pid) + "/root/proc"
@@ -41,25 +74,37 @@ func (m *machine) proc() string {
 
 // busy reports whether a thread of the program has something to do. The first process is not the program's.
 func (m *machine) busy() bool {
-	stats, err := filepath.Glob(m.proc() + "/[0-9]*/task/[0-9]*/stat")
-	if err != nil {
-		return false
-	}
-	for _, path := range stats {
-		if strings.HasPrefix(path, m.proc()+"/1/") {
+	for _, pid := range numbers(m.proc()) {
+		if pid == "1" {
 			continue
 		}
-		text, err := os.ReadFile(path)
-		if err != nil { // it has just ended
-			return true
-		}
-		// The name of the command, in parentheses, may contain anything.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		if len(fields) > 0 && (fields[0] == "R" || fields[0] == "D") {
-			return true
+		tasks := m.proc() + "/" + pid + "/task"
+		for _, thread := range numbers(tasks) {
+			text, err := os.ReadFile(tasks + "/" + thread + "/stat")
+			if err != nil { // it has just ended
+				return true
+			}
+			// The name of the command, in parentheses, may contain anything.
+			if state := text[min(bytes.LastIndexByte(text, ')')+2, len(text)-1)]; state == 'R' || state == 'D' {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// numbers lists what in a folder has a number for a name.
+func numbers(folder string) (all []string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if c := e.Name()[0]; c >= '0' && c <= '9' {
+			all = append(all, e.Name())
+		}
+	}
+	return all
 }
 
 // listensOn reports whether a UDP socket of the machine has the port.

@@ -41,6 +41,7 @@ type Subject struct {
 	link    netlink.Link
 	config  config
 	told    bool // that the program is gone
+	last    sort // that was done
 
 	drained   int64 // when the tap was last found empty, on BOOTTIME
 	out       conformance.Output
@@ -137,6 +138,7 @@ func (s *Subject) wait(now timers.Time) {
 // Input implements conformance.Subject.
 func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
 	s.wait(now)
+	s.after(byDatagram)
 	s.drain()
 	before := s.Now()
 	s.arrived = map[tag]conformance.Stamp{}
@@ -209,6 +211,7 @@ func (s *Subject) frame(ip []byte) {
 // Packets implements conformance.Subject.
 func (s *Subject) Packets(now timers.Time, in [][]byte) conformance.Stamp {
 	s.wait(now)
+	s.after(byPacket)
 	s.drain()
 	before := s.Now()
 	s.entered = conformance.Stamp{}
@@ -339,6 +342,7 @@ func (s *Subject) State() (conformance.State, error) {
 
 // UAPI implements conformance.UAPISubject.
 func (s *Subject) UAPI() (net.Conn, error) {
+	s.after(byAsking)
 	// A socket with a path belongs to the mount namespace, not the network namespace.
 	d := net.Dialer{Timeout: uapiPatience}
 	return d.DialContext(context.Background(), "unix", s.socket())
