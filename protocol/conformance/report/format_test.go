@@ -350,6 +350,13 @@ func TestRulesAreTheProjects(t *testing.T) {
 	if n := strings.Count("\n"+string(want), "\nTIMER-"); n == 0 || len(report.Rules()) < 200 {
 		t.Errorf("%d rules are read", len(report.Rules()))
 	}
+	for c := range conformance.Cases() {
+		for _, id := range c.Rules {
+			if report.RuleOf(id).Text == "" {
+				t.Errorf("%s is about %s, which has no text", c.ID, id)
+			}
+		}
+	}
 	if r := report.RuleOf("HS-03"); r.Level != conformance.Must || r.Text == "" {
 		t.Errorf("HS-03 is %+v", r)
 	}

@@ -73,7 +73,8 @@ type findingView struct {
 	*conformance.Result
 	Run         *Run
 	Word        string
-	Shows       bool // more than a verdict
+	Shows       bool   // more than a verdict
+	Why         string // the reason, unless it only repeats what was expected and found
 	Values      []string
 	Whole, Zoom template.HTML
 	Steps       []stepView
@@ -183,6 +184,9 @@ func newFinding(run *Run, r *conformance.Result, o *HTMLOptions) findingView {
 	for _, a := range r.Earlier {
 		whole, _, steps := story(a.Trace)
 		f.Attempts = append(f.Attempts, attemptView{a, whole, steps})
+	}
+	if reasonAdds(r) {
+		f.Why = r.Reason
 	}
 	if o.Repeat != nil {
 		f.Repeat = o.Repeat(run, r.Case)

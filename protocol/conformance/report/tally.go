@@ -116,3 +116,10 @@ func cleanLines(s string) string {
 	}
 	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
+
+// Add adds n results with the verdict.
+func (c *Counts) Add(v conformance.Verdict, n int) {
+	if of := c.of(v); of != nil {
+		*of += n
+	}
+}

@@ -61,7 +61,7 @@ func (p *printer) finding(run *Run, r *conformance.Result, o *TextOptions) {
 	p.line(p.paint(toneOf(r.Verdict), strings.ToUpper(verdictWords[r.Verdict])) + "  " + p.paint(bold, r.Case) + "  " +
 		p.paint(faint, string(r.Level)+" "+tags(r.Rules)))
 	p.item("", r.Title)
-	if r.Reason != r.Actual {
+	if reasonAdds(r) {
 		p.item("reason", r.Reason)
 	}
 	p.item("expected", r.Expected)
@@ -91,7 +91,7 @@ func (p *printer) item(name, text string) {
 	if clean(text) == "" {
 		return
 	}
-	const indent = 12
+	const indent = 14
 	p.hang(p.paint(faint, fmt.Sprintf("  %-*s", indent-2, name)), indent, cleanLines(text))
 }
 
@@ -242,4 +242,17 @@ func lastLines(s string, n int) string {
 		lines = append([]string{"…"}, lines[len(lines)-n:]...)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Item is something with a name, for WriteItems.
+type Item struct{ Name, Text string }
+
+// WriteItems writes a heading and named texts under it, wrapped for a terminal. Items without text are left out.
+func WriteItems(w io.Writer, heading string, items []Item, color bool) error {
+	p := &printer{w: w, color: color}
+	p.line(p.paint(bold, clean(heading)))
+	for _, i := range items {
+		p.item(i.Name, i.Text)
+	}
+	return p.err
 }

@@ -80,6 +80,12 @@ func message(r *conformance.Result) string {
 	return "no reason given"
 }
 
+// reasonAdds reports whether the reason says more than what was expected and found.
+func reasonAdds(r *conformance.Result) bool {
+	return r.Expected == "" || r.Actual == "" || !strings.Contains(r.Reason, r.Expected) ||
+		!strings.Contains(r.Reason, r.Actual)
+}
+
 // tags is what a rule list looks like in text.
 func tags(rules []string) string { return strings.Join(rules, ", ") }
 

@@ -1,0 +1,120 @@
+package capture_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/purewire/purewire/cmd/wgconform/internal/capture"
+	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/protocol/conformance/coretarget"
+)
+
+// failing are cases that must fail on a right core: one because something comes, one because nothing does.
+var failing = []conformance.Case{
+	{ID: "test/silence/broken", Rules: []string{"QUIET-01"}, Level: conformance.Must, Isolation: conformance.Shared,
+		Title: "Nothing is sent", Lasts: 5 * time.Second, Run: func(t *conformance.T) {
+			p := t.Peer()
+			s := p.Handshake()
+			s.Deliver(p.Inbound())
+			t.Inject(p.Outbound())
+			p.Silence(conformance.Transport, time.Second)
+		}},
+	{ID: "test/silence/kept", Rules: []string{"HS-08"}, Level: conformance.Must, Isolation: conformance.Shared,
+		Title: "Something is sent", Lasts: 5 * time.Second, V6: true, Run: func(t *conformance.T) {
+			p := t.Peer()
+			s := p.Handshake()
+			s.Deliver(p.Inbound())
+			p.Expect(conformance.Response, t.Soon())
+		}},
+}
+
+func results(t *testing.T) map[string]*conformance.Result {
+	t.Helper()
+	all := map[string]*conformance.Result{}
+	o := conformance.Options{Seed: 7, Cases: failing}
+	for r := range conformance.Run(context.Background(), coretarget.Factory{}, o) {
+		if r.Verdict != conformance.Fail {
+			t.Fatalf("%s: %s %s", r.Case, r.Verdict, r.Reason)
+		}
+		all[r.Case] = &r
+	}
+	return all
+}
+
+// shark runs tshark on a capture and gives the lines of its answer.
+func shark(t *testing.T, r *conformance.Result, filter string, fields ...string) []string {
+	t.Helper()
+	path, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Fatal("tshark is missing: run .ci/setup, which installs it")
+	}
+	var b bytes.Buffer
+	if err := capture.Write(&b, "core", r, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "x.pcapng")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-r", file, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", filter,
+		"-T", "fields"}
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	cmd := exec.Command(path, args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("tshark -Y '%s': %v\n%s", filter, err, &errs)
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
+}
+
+func TestTsharkDecryptsAFailedCase(t *testing.T) {
+	for id, r := range results(t) {
+		t.Run(id, func(t *testing.T) {
+			for _, some := range []string{"wg.type==1 && wg.timestamp.value", "wg.type==2 && wg.handshake_ok==1",
+				`wg.type==4 && frame.protocols contains "wg:ip"`, `frame.interface_name == "inner"`} {
+				if len(shark(t, r, some, "frame.number")) == 0 {
+					t.Errorf("no frame: %s", some)
+				}
+			}
+			for _, none := range []string{"_ws.malformed", "wg.type==1 && !wg.timestamp.value",
+				"wg.type==2 && !(wg.handshake_ok==1)", `wg.type==4 && !wg.keepalive && !(frame.protocols contains "wg:ip")`,
+				`ip.checksum.status == "Bad" || udp.checksum.status == "Bad"`, "!frame.comment"} {
+				if got := shark(t, r, none, "frame.number", "frame.comment"); len(got) > 0 {
+					t.Errorf("%s lists %q", none, got)
+				}
+			}
+		})
+	}
+}
+
+// The comment is on the packet that broke the rule, or on the last one if nothing came.
+func TestTheBlameIsOnThePacket(t *testing.T) {
+	all := results(t)
+	got := shark(t, all["test/silence/broken"], `frame.comment contains "this broke the rule"`, "wg.type", "ip.src",
+		"frame.comment")
+	if len(got) != 1 || !strings.HasPrefix(got[0], "4\t") || !strings.Contains(got[0], "QUIET-01") ||
+		!strings.Contains(got[0], "expected no transport message to a for 1.000 s") {
+		t.Errorf("blamed: %q", got)
+	}
+	frames := shark(t, all["test/silence/kept"], "frame", "frame.comment")
+	if last := frames[len(frames)-1]; !strings.Contains(last, "FAIL, after this packet (HS-08)") {
+		t.Errorf("the last comment is %q", last)
+	}
+}
+
+func TestCaptureRefusesAddressesThatAreNone(t *testing.T) {
+	r := &conformance.Result{Case: "a/b", Trace: []conformance.TraceEntry{{Kind: "datagram-in", Local: "x", Remote: "y"}}}
+	if err := capture.Write(new(bytes.Buffer), "core", r, time.Time{}); err == nil || !strings.Contains(err.Error(), "a/b") {
+		t.Errorf("got error %v", err)
+	}
+}
