@@ -131,7 +131,7 @@ func (r *realRunner) settle(ctx context.Context, a again) Result {
 		if ctx.Err() != nil { // nobody reads it any more
 			return finish(res, earlier)
 		}
-		earlier = append(earlier, Attempt{Verdict: res.Verdict, Reason: res.Reason, Trace: res.Trace})
+		earlier = append(earlier, Attempt{Verdict: res.Verdict, Reason: res.Reason, Trace: res.Trace, Secrets: res.Secrets})
 		res, _ = r.alone(ctx, a.c)
 		died = false // if it dies now it dies of this case
 	}

@@ -1,10 +1,12 @@
 package peer
 
 import (
+	"crypto/ecdh"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/flynn/noise"
@@ -21,6 +23,8 @@ type Pair struct {
 	// LowOrder makes every Diffie-Hellman with this pair give zeros, as the other side computes it when Public is a
 	// point of low order (CRYPTO-11).
 	LowOrder bool
+	// key is Private, parsed: crypto/ecdh takes one ladder with it where curve25519.X25519 takes two.
+	key *ecdh.PrivateKey
 }
 
 // NewPair draws a key pair.
@@ -36,11 +40,11 @@ func NewPair(random io.Reader) Pair {
 func PairOf(private Key) Pair {
 	private[0] &= 248
 	private[31] = private[31]&127 | 64
-	public, err := curve25519.X25519(private[:], curve25519.Basepoint)
+	key, err := ecdh.X25519().NewPrivateKey(private[:])
 	if err != nil {
-		panic(err) // a clamped scalar times the base point is never zero
+		panic(err) // only for another length
 	}
-	return Pair{Private: private, Public: Key(public)}
+	return Pair{Private: private, Public: Key(key.PublicKey().Bytes()), key: key}
 }
 
 // LowOrderPair is a pair whose public key is a given point of low order.
@@ -92,6 +96,10 @@ type Party struct {
 	Remote Key // the other end's static public key
 	PSK    Key // zeros: none, which is mixed in all the same (CRYPTO-14)
 	Random io.Reader
+
+	// known remembers the products of keys, private then public: every response makes the initiation be written once
+	// more, see Initiation.Complete.
+	known map[[64]byte][]byte
 }
 
 // Spec is what is special about a handshake message. The zero Spec is right in every respect; each field makes one
@@ -114,6 +122,7 @@ type Spec struct {
 type lyingDH struct {
 	ephemeral Pair
 	static    Pair
+	known     map[[64]byte][]byte
 }
 
 func (d lyingDH) GenerateKeypair(io.Reader) (noise.DHKey, error) {
@@ -124,6 +133,27 @@ func (d lyingDH) DH(private, public []byte) ([]byte, error) {
 	for _, p := range []Pair{d.ephemeral, d.static} {
 		if p.LowOrder && Key(private) == p.Private {
 			return make([]byte, 32), nil
+		}
+	}
+	id := [64]byte(slices.Concat(private, public))
+	if product := d.known[id]; product != nil {
+		return product, nil
+	}
+	product, err := d.multiply(private, public)
+	if err == nil {
+		d.known[id] = product
+	}
+	return product, err
+}
+
+func (d lyingDH) multiply(private, public []byte) ([]byte, error) {
+	for _, p := range []Pair{d.ephemeral, d.static} {
+		if p.key != nil && Key(private) == p.Private {
+			point, err := ecdh.X25519().NewPublicKey(public)
+			if err != nil {
+				return nil, err
+			}
+			return p.key.ECDH(point) // an error for a product of zeros, as curve25519.X25519 (CRYPTO-11)
 		}
 	}
 	return curve25519.X25519(private, public)
@@ -144,8 +174,12 @@ func (p *Party) state(initiator bool, ephemeral Pair, s *Spec) (*noise.Handshake
 	if s.Prologue != "" {
 		prologue = s.Prologue
 	}
+	if p.known == nil {
+		p.known = map[[64]byte][]byte{}
+	}
+	dh := lyingDH{ephemeral, static, p.known}
 	c := noise.Config{
-		CipherSuite: noise.NewCipherSuite(lyingDH{ephemeral, static}, noise.CipherChaChaPoly, noise.HashBLAKE2s),
+		CipherSuite: noise.NewCipherSuite(dh, noise.CipherChaChaPoly, noise.HashBLAKE2s),
 		Random:      p.Random,
 		Pattern:     noise.HandshakeIK,
 		Initiator:   initiator,
