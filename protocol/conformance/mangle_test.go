@@ -17,13 +17,30 @@ type bad struct {
 	name   string
 	defect string // a known-bad core
 	mangle        // or a wrapper around a good one
+	mark   *byte  // tells wrappers of one name apart
 }
 
 // core is a known-bad core of protocoltest.Defects.
 func core(defect string) bad { return bad{name: defect, defect: defect} }
 
-// wrap is a good core with something wrong around it. The name must not be that of a defect.
-func wrap(name string, m mangle) bad { return bad{name: name, mangle: m} }
+// wrap is a good core with something wrong around it. The name is no other's: who wants the same wrapper in two places
+// keeps it in a variable.
+func wrap(name string, m mangle) bad { return bad{name: name, mangle: m, mark: new(byte)} }
+
+// withOuter is for wrappers about outer headers, which the core does not have: it gives every datagram an IP packet
+// before the wrapper sees it, and says so in the capabilities.
+func withOuter(m mangle) mangle {
+	out := m.out
+	m.has |= conformance.NeedOuter
+	m.out = func(s *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+		d.IP = conformance.SetTOS(conformance.UDP(d.Local, d.Remote, d.Bytes), d.TOS)
+		if out == nil {
+			return kept(d)
+		}
+		return out(s, d)
+	}
+	return m
+}
 
 // mangle says what a wrapper changes. What is nil stays as it is. The functions of one subject may keep their memory
 // in mangled.memory.
@@ -38,6 +55,7 @@ type mangle struct {
 	uapi      func(net.Conn) net.Conn
 	wall      func(time.Time) time.Time
 	restart   func(*mangled) error // instead of a restart
+	has       conformance.Need     // what the wrapper has that the core lacks
 }
 
 type badFactory struct {

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -305,16 +306,62 @@ func (t *T) TryConfigure(c Change) (err error) {
 		t.last = Stamp{from, s.Now()}
 		t.trace[i].Earliest, t.trace[i].Latest = t.last.Earliest, t.last.Latest
 	})
-	if c.PrivateKey != nil && err == nil {
-		t.Key = Key{}
+	if err != nil {
+		return err
+	}
+	if c.PrivateKey != nil {
+		k := Key{}
 		if *c.PrivateKey != (Key{}) {
-			t.Key = peer.PairOf(*c.PrivateKey).Public
+			k = peer.PairOf(*c.PrivateKey).Public
 		}
-		for _, p := range t.peers {
-			p.Party.Remote = t.Key
-		}
+		t.SetKey(k)
+	}
+	if c.ListenPort != nil {
+		t.SetPort(*c.ListenPort)
 	}
 	return err
+}
+
+// SetKey says that the subject's public key is another now: after a change that Configure did not make.
+func (t *T) SetKey(public Key) {
+	t.Key = public
+	for _, p := range t.peers {
+		p.Party.Remote = public
+	}
+}
+
+// SetPort says that the subject listens on another port now. 0: the one that it reports.
+func (t *T) SetPort(port uint16) {
+	if port == 0 {
+		port = t.State().ListenPort
+	}
+	t.Setup.Config.ListenPort = &port
+}
+
+// HostAddr is another outer address for the subject's host, for SetAddresses: the nth, from 1 to 200.
+func (t *T) HostAddr(n int, v6 bool) netip.Prefix {
+	local := t.Setup.Local4
+	if v6 {
+		local = t.Setup.Local6
+	}
+	return netip.PrefixFrom(outer(local, n+1-firstTester), local.Bits())
+}
+
+// SetAddresses changes the outer addresses of the subject's host (TIMER-24, ROAM-09). Not for Shared cases.
+func (t *T) SetAddresses(add, remove []netip.Prefix) {
+	t.record(TraceEntry{Kind: "configure", Text: fmt.Sprintf("addresses of the host: add %v, remove %v", add, remove)},
+		At(t.Now()))
+	var err error
+	t.use(func(s Subject) {
+		h, ok := s.(HostSubject)
+		if !ok {
+			err = fmt.Errorf("the addresses of its host: %w", errors.ErrUnsupported)
+			return
+		}
+		err = h.SetAddresses(s.Now(), add, remove)
+		t.last = At(s.Now())
+	})
+	t.must("have other addresses", err)
 }
 
 // Restart ends the subject without a word and starts it anew with its configuration. The wall clock goes on.

@@ -144,10 +144,13 @@ func (p *Peer) claim(a netip.AddrPort) netip.AddrPort {
 	return a
 }
 
+// firstTester is the first host number of the tester's; below are those of the subject's host.
+const firstTester = 256
+
 // outer gives the tester's nth address beside the subject's host: those from 256 on, so that small ones are free.
 func outer(local netip.Prefix, n int) netip.Addr {
 	b := local.Masked().Addr().AsSlice()
-	n += 256
+	n += firstTester
 	for i := len(b) - 1; n > 0; i-- {
 		n += int(b[i])
 		b[i] = byte(n)
@@ -204,13 +207,18 @@ func (p *Peer) SendFrom(from netip.AddrPort, b []byte) Stamp { return p.SendTOS(
 
 // SendTOS also says the TOS byte of the outer header.
 func (p *Peer) SendTOS(from netip.AddrPort, b []byte, tos byte) Stamp {
+	return p.SendTo(p.t.hostFor(from.Addr()), from, b, tos)
+}
+
+// SendTo also says to which of the host's addresses and ports.
+func (p *Peer) SendTo(local, from netip.AddrPort, b []byte, tos byte) Stamp {
 	if k := peer.KindOf(b); k == peer.KindInitiation || k == peer.KindResponse {
 		p.sent[peer.Sender(b)] = b
 		if k == peer.KindInitiation {
 			p.t.turn()
 		}
 	}
-	return p.t.Input(Datagram{Local: p.t.hostFor(from.Addr()), Remote: from, TOS: tos, Bytes: b})
+	return p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
 }
 
 // Timestamp gives the present time as TAI64N, greater than every one before.
