@@ -17,8 +17,8 @@ func (p *program) explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain CASE...",
 		Short: "Say what a case tests, which rules it is about, and why it matters",
-		Long: `Say what a case tests, which rules it is about, why it matters, which real bug it would have caught, what it needs
-and how to run it alone. CASE may have * in it.`,
+		Long: `Say what a case tests, which rules it is about, why it matters, which real bug it would have caught, what it
+needs and how to run it alone. CASE may have * in it.`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, start string) ([]string, cobra.ShellCompDirective) {
 			var ids []string
@@ -94,7 +94,7 @@ func (e *explained) print(w io.Writer, color bool) error {
 // similar names cases that may have been meant: those that share the most words with what was typed.
 func similar(typed string, cases []report.CaseInfo) string {
 	split := func(s string) []string {
-		return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == '/' || r == '-' || r == '*' || r == ' ' })
+		return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return strings.ContainsRune("/-* ", r) })
 	}
 	words, best := split(typed), 0
 	var names []string

@@ -171,7 +171,8 @@ func TestProgressFits(t *testing.T) {
 	p.result(&conformance.Result{Case: "area/" + strings.Repeat("long-", 40), Verdict: conformance.Fail})
 	p.end()
 	line := strings.TrimPrefix(strings.TrimSuffix(b.String(), "\r\x1b[K"), "\r\x1b[K")
-	if n := len([]rune(line)); n > 100 || !strings.Contains(line, "boringtun  1/200") || !strings.Contains(line, "1 failed") {
+	if n := len([]rune(line)); n > 100 || !strings.Contains(line, "boringtun  1/200") ||
+		!strings.Contains(line, "1 failed") {
 		t.Errorf("%d columns: %q", n, line)
 	}
 }

@@ -21,12 +21,13 @@ func (p *program) matrixCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "matrix --target NAME=TARGET [--target NAME=TARGET ...]",
 		Short: "Test several implementations and compare them",
-		Long: `Test several implementations, one after the other so that none disturbs another's times, and compare them: by area
-on the terminal, by area and by case in the reports.
+		Long: `Test several implementations, one after the other so that none disturbs another's times, and compare them: by
+area on the terminal, by area and by case in the reports.
 
 ` + p.targetHelp(),
-		Example: `  wgconform matrix --target core=core --target wireguard-go='exec:wireguard-go -f {if}' --profile quick --html m.html`,
-		Args:    cobra.NoArgs,
+		Example: `  wgconform matrix --target core=core --target wireguard-go='exec:wireguard-go -f {if}' \
+      --profile quick --html matrix.html`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			ctx, stop := interruptible()
 			defer stop()

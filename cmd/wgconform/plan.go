@@ -36,7 +36,8 @@ func (p *program) plan(o conformance.Options, c conformance.Capabilities, asJSON
 	for _, s := range plan.Steps {
 		fmt.Fprintf(&b, "%8s  %8s  %-10s  %s\n", clock(s.Start), clock(s.End), s.Lane, s.Case.ID)
 	}
-	fmt.Fprintf(&b, "\n%d cases, %s ends after %s if nothing has to be repeated\n", len(plan.Steps), o.Profile, clock(plan.End))
+	fmt.Fprintf(&b, "\n%d cases, %s ends after %s if nothing has to be repeated\n", len(plan.Steps), o.Profile,
+		clock(plan.End))
 	_, err := p.stdout.Write([]byte(b.String()))
 	return err
 }

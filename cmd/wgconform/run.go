@@ -24,7 +24,8 @@ type runFlags struct {
 }
 
 func (f *reportFlags) flags(set *pflag.FlagSet) {
-	set.StringVar(&f.json, "json", "", "write results as JSON to this `file`, - is standard output (docs/conformance.schema.json)")
+	set.StringVar(&f.json, "json", "",
+		"write results as JSON to this `file`, - is standard output (docs/conformance.schema.json)")
 	set.StringVar(&f.junit, "junit", "", "write results as JUnit XML to this `file`")
 	set.StringVar(&f.html, "html", "", "write a page for people to this `file`")
 	set.StringVar(&f.markdown, "markdown", "", "write a summary in Markdown to this `file`")
@@ -39,7 +40,8 @@ func (f *runFlags) flags(set *pflag.FlagSet) {
 	f.runFlags(set)
 	f.reportFlags.flags(set)
 	set.StringVar(&f.badge, "badge", "", "write an SVG badge to this `file`")
-	set.IntVar(&f.maxUnsupported, "max-unsupported", -1, "fail if more than this `number` of cases is unsupported; -1: any")
+	set.IntVar(&f.maxUnsupported, "max-unsupported", -1,
+		"fail if more than this `number` of cases is unsupported; -1: any")
 	set.BoolVar(&f.quiet, "quiet", false, "no progress, and no tables of tolerances and measured values")
 }
 

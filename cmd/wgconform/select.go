@@ -31,8 +31,10 @@ type selection struct {
 
 // flags adds the flags that choose cases.
 func (s *selection) flags(f *pflag.FlagSet) {
-	f.StringVar(&s.profile, "profile", defaultProfile, "`name` of how long to test in real time: quick (1 minute), standard (4) or long (12)")
-	f.StringArrayVar(&s.only, "only", nil, "run only cases whose ID matches this `glob`; * stands for any text; may be repeated")
+	f.StringVar(&s.profile, "profile", defaultProfile,
+		"`name` of how long to test in real time: quick (1 minute), standard (4) or long (12)")
+	f.StringArrayVar(&s.only, "only", nil,
+		"take only cases whose ID matches this `glob`; * stands for any text; may be repeated")
 	f.StringArrayVar(&s.skip, "skip", nil, "leave out cases whose ID matches this `glob`; may be repeated")
 	f.StringVar(&s.level, "level", defaultLevel, "`level` of the rules: must, should (and must) or all")
 }
@@ -42,12 +44,14 @@ func (s *selection) runFlags(f *pflag.FlagSet) {
 	s.flags(f)
 	f.IntVar(&s.jobs, "jobs", runtime.GOMAXPROCS(0), "`number` of cases that run at once in virtual time")
 	f.Uint64Var(&s.seed, "seed", defaultSeed, "`number` that decides everything that is left to chance")
-	f.StringVar(&s.tolerances, "tolerances", "", "`kind` of target whose tolerances apply: go, kernel, poll250 or remote (default by the program)")
+	f.StringVar(&s.tolerances, "tolerances", "",
+		"`kind` of target whose tolerances apply: go, kernel, poll250 or remote (default by the program)")
 }
 
 // options turns the flags into what the suite understands.
 func (s *selection) options() (o conformance.Options, err error) {
-	o = conformance.Options{Profile: conformance.Profile(s.profile), Only: s.only, Skip: s.skip, Jobs: s.jobs, Seed: s.seed}
+	o = conformance.Options{Profile: conformance.Profile(s.profile), Only: s.only, Skip: s.skip, Jobs: s.jobs,
+		Seed: s.seed}
 	profiles := []conformance.Profile{conformance.Quick, conformance.Standard, conformance.Long}
 	if !slices.Contains(profiles, o.Profile) {
 		return o, fmt.Errorf("--profile %s: there are quick, standard and long", s.profile)

@@ -108,7 +108,8 @@ func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget)
 	}
 	show.end()
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d of %d cases of %s: no report is written", len(run.Results), show.total, run.Name)
+		return fmt.Errorf("interrupted after %d of %d cases of %s: no report is written", len(run.Results), show.total,
+			run.Name)
 	}
 	run.Took = time.Since(run.Started)
 	s.doc.Runs = append(s.doc.Runs, run)

@@ -28,7 +28,8 @@ type targetOptions struct {
 func targetKinds() []targetKind {
 	return []targetKind{
 		{"core", "", "this project's own core, in process and in virtual time", openCore},
-		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name", openProgram},
+		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
+			openProgram},
 	}
 }
 

@@ -198,7 +198,8 @@ func newFinding(run *Run, r *conformance.Result, o *HTMLOptions) findingView {
 			f.Capture = template.URL(kind + base64.StdEncoding.EncodeToString(b))
 		}
 	}
-	f.Shows = r.Verdict != conformance.Pass || len(r.Trace) > 0 || len(r.Values) > 0 || len(r.Earlier) > 0 || len(r.Notes) > 0
+	f.Shows = r.Verdict != conformance.Pass || len(r.Trace) > 0 || len(r.Values) > 0 || len(r.Earlier) > 0 ||
+		len(r.Notes) > 0
 	return f
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // WriteTAP writes the document in the Test Anything Protocol, version 14. With several runs each is a subtest.
-// Unsupported and inconclusive cases are skipped. A broken SHOULD rule is "not ok" with a TODO directive, which a
+// Unsupported and inconclusive cases are skipped. A broken SHOULD rule is "not ok" with a todo directive, which a
 // harness does not count, or without one if strict.
 func WriteTAP(w io.Writer, d *Document, strict bool) error {
 	b := bufio.NewWriter(w)
@@ -43,7 +43,7 @@ func tapRun(b *bufio.Writer, run *Run, indent string, strict bool) (failed int) 
 			status = "not ok"
 			failed++
 		case r.Verdict == conformance.Warn || r.Verdict == conformance.Flaky:
-			status, directive = "not ok", " # TODO "+tapText(string(r.Level)+": "+message(r))
+			status, directive = "not ok", " # todo "+tapText(string(r.Level)+": "+message(r))
 		case r.Verdict == conformance.Unsupported || r.Verdict == conformance.Inconclusive:
 			directive = " # SKIP " + tapText(string(r.Verdict)+": "+message(r))
 		}

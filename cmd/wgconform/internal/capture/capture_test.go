@@ -113,8 +113,10 @@ func TestTheBlameIsOnThePacket(t *testing.T) {
 }
 
 func TestCaptureRefusesAddressesThatAreNone(t *testing.T) {
-	r := &conformance.Result{Case: "a/b", Trace: []conformance.TraceEntry{{Kind: "datagram-in", Local: "x", Remote: "y"}}}
-	if err := capture.Write(new(bytes.Buffer), "core", r, time.Time{}); err == nil || !strings.Contains(err.Error(), "a/b") {
+	r := &conformance.Result{Case: "a/b",
+		Trace: []conformance.TraceEntry{{Kind: "datagram-in", Local: "x", Remote: "y"}}}
+	err := capture.Write(new(bytes.Buffer), "core", r, time.Time{})
+	if err == nil || !strings.Contains(err.Error(), "a/b") {
 		t.Errorf("got error %v", err)
 	}
 }
