@@ -63,6 +63,10 @@ func subjects(t *testing.T) (bads map[string]bad, named map[string]map[string]bo
 				}
 				found = true
 				for _, b := range list {
+					if b.defect != "" && bads[b.defect].defect == "" {
+						t.Errorf("%s: there is no known-bad core %s", c.ID, b.defect)
+						continue
+					}
 					if old, ok := bads[b.name]; ok && (old.defect != b.defect || old.mark != b.mark) {
 						t.Errorf("%s: there is another bad subject %s", c.ID, b.name)
 					}
