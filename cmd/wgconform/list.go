@@ -15,9 +15,8 @@ import (
 
 type listFlags struct {
 	selection
-	target string
-	json   bool
-	plan   bool
+	json bool
+	plan bool
 }
 
 func (p *program) listCommand() *cobra.Command {
