@@ -14,6 +14,7 @@ type UAPI struct {
 	t    *T
 	conn net.Conn
 	in   *bufio.Reader
+	used bool
 }
 
 // UAPIReply is an answer: its lines up to the empty one, in order.
@@ -33,24 +34,30 @@ const uapiPatience = 5 * time.Second
 // UAPI opens a connection. It is closed when the case is over.
 func (t *T) UAPI() *UAPI {
 	u := &UAPI{t: t}
-	t.use(func(s Subject) {
-		us, ok := s.(UAPISubject)
-		if !ok {
-			t.Unsupported("the target has no configuration socket")
-		}
-		conn, err := us.UAPI()
-		t.must("open its configuration socket", err)
-		u.conn, u.in = conn, bufio.NewReader(conn)
-	})
+	u.dial()
 	t.Cleanup(func() { u.conn.Close() })
 	return u
+}
+
+func (u *UAPI) dial() {
+	u.t.use(func(s Subject) {
+		us, ok := s.(UAPISubject)
+		if !ok {
+			u.t.Unsupported("the target has no configuration socket")
+		}
+		conn, err := us.UAPI()
+		u.t.must("open its configuration socket", err)
+		u.conn, u.in = conn, bufio.NewReader(conn)
+	})
+	u.used = false
 }
 
 // Close ends the connection.
 func (u *UAPI) Close() { u.conn.Close() }
 
-// Write sends text as it is.
+// Write sends text as it is, on the connection that there is.
 func (u *UAPI) Write(text string) error {
+	u.used = true
 	u.t.Note("UAPI > %q", text)
 	if err := u.conn.SetDeadline(time.Now().Add(uapiPatience)); err != nil {
 		return err
@@ -83,8 +90,13 @@ func (u *UAPI) Read() (r UAPIReply, err error) {
 	}
 }
 
-// Do sends a request, which must end with an empty line, and reads its answer. It fails if there is none.
+// Do sends a request, which must end with an empty line, and reads its answer. It fails if there is none. Each request
+// has a connection of its own, since not every implementation takes a second one (UAPI-06).
 func (u *UAPI) Do(request string) UAPIReply {
+	if u.used {
+		u.conn.Close()
+		u.dial()
+	}
 	err := u.Write(request)
 	var r UAPIReply
 	if err == nil {
