@@ -184,7 +184,7 @@ var uapiPeerCases = []Case{
 	uapiCase("peer/create", []string{"UAPI-04", "UAPI-16"}, Must, "A public key that is not known makes a peer",
 		whyTools, func(t *T) {
 			k, section := stranger(t)
-			errno := uset(t, section)
+			errno := uset(t, section, "persistent_keepalive_interval=43")
 			_, ok := uget(t).Peer(k)
 			t.Check(errno == 0 && ok, "errno=0 and the peer in the next get", fmt.Sprintf("errno %d, there: %t", errno, ok))
 		}),
@@ -271,8 +271,8 @@ var uapiPeerCases = []Case{
 			v, _ := value(listed(t, k), "preshared_key")
 			t.Check(strings.Trim(v, "0") == "", "no preshared_key, or zeros", v)
 		}),
-	uapiCase("peer/protocol-version", []string{"UAPI-25"}, Must, "protocol_version=1 is accepted",
-		"Newer tools may send it.", func(t *T) {
+	uapiCase("peer/protocol-version", []string{"UAPI-25"}, Must, "A peer section may say protocol_version=1",
+		"Newer tools send it, and older devices must not stop at it.", func(t *T) {
 			_, section := stranger(t)
 			t.Equal("the errno of protocol_version=1", uset(t, section, "protocol_version=1"), 0)
 		}),
@@ -282,7 +282,7 @@ var uapiPeerCases = []Case{
 			accepted(t, section)
 			shows(t, k, "protocol_version", "1")
 		}),
-	uapiCase("peer/never-shaken", []string{"UAPI-27"}, Must, "The last handshake of a new peer is 0 seconds, 0 nanoseconds",
+	uapiCase("peer/never-shaken", []string{"UAPI-27"}, Must, "The last handshake of a new peer is 0 s and 0 ns",
 		"wg show prints no last handshake then; anything else is a date.", func(t *T) {
 			k, section := stranger(t)
 			accepted(t, section)

@@ -221,7 +221,8 @@ var uapiEffectCases = []Case{
 	{
 		ID: "uapi/effect/preshared-key", Rules: []string{"UAPI-19"}, Level: Must, Isolation: Shared,
 		Needs: NeedUAPI, Lasts: 6 * time.Second, Bug: "B007",
-		Title: "The next handshake uses a preshared key that was set", Why: "A key that is shown but not used protects nothing.",
+		Title: "The next handshake uses a preshared key that was set",
+		Why:   "A key that is shown but not used protects nothing.",
 		Run: func(t *T) {
 			p := t.Peer()
 			p.Party.PSK = Key(t.Text(32))
