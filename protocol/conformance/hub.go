@@ -31,6 +31,13 @@ type hub struct {
 	paced   time.Time
 	died    string
 	closed  bool
+	strays  []stray
+}
+
+// stray is a datagram to an address that no case has.
+type stray struct {
+	at   Stamp
+	text string
 }
 
 // box is what is there for one case.
@@ -98,7 +105,11 @@ func (h *hub) take() {
 		h.died = o.Died
 	}
 	for _, d := range o.Datagrams {
-		for _, t := range h.receivers(d.Remote) {
+		ts := h.receivers(d.Remote)
+		if len(ts) == 0 {
+			h.strays = append(h.strays, stray{d.At, describeDatagram(d.Bytes) + " to " + d.Remote.String()})
+		}
+		for _, t := range ts {
 			if b := h.boxes[t]; b != nil {
 				b.out.Datagrams = append(b.out.Datagrams, d)
 			}
@@ -161,6 +172,21 @@ func (h *hub) all() (ts []*T) {
 		ts = append(ts, t)
 	}
 	return ts
+}
+
+// strayed tells of the strays while a case ran: one of them may be what it missed.
+func (h *hub) strayed(trace []TraceEntry) (notes []string) {
+	if len(trace) == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.strays {
+		if s.at.Latest >= trace[0].Earliest && s.at.Earliest <= trace[len(trace)-1].Latest {
+			notes = append(notes, "a datagram to where nobody is, at "+s.at.String()+": "+s.text)
+		}
+	}
+	return notes
 }
 
 // join makes room for a case, and leave ends it: what comes for it afterwards is dropped.

@@ -128,6 +128,9 @@ func (p *Peer) NewPort() netip.AddrPort {
 
 func (p *Peer) newAddr(v6 bool) netip.AddrPort {
 	t, n := p.t, p.t.world.allot(1)
+	if v6 != t.Case.V6 && t.Case.Isolation == Shared {
+		t.Broken("a shared case uses both address families: give it an instance of its own")
+	}
 	local := t.Setup.Local4
 	if v6 {
 		local = t.Setup.Local6
