@@ -75,3 +75,8 @@ func TestDeterminism(t *testing.T) {
 		}
 	}
 }
+
+// TestAsSubtests: what other projects call in their go test.
+func TestAsSubtests(t *testing.T) {
+	conformance.TestWith(t, coretarget.Factory{}, conformance.Options{Only: []string{"handshake/session/*"}})
+}
