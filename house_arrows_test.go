@@ -86,7 +86,8 @@ var arrows = []arrow{
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
-			"transports/...", "cmd/wgconform/internal/...", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
+			"transports/...", "cmd/wgconform/internal/...",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
 			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
 		nil,

@@ -28,6 +28,7 @@ func allKills() []killers {
 // that cannot be otherwise.
 var wide = map[string]string{
 	"delivers-nothing":     "every probe needs a delivery",
+	"answers-nobody":       "no handshake that the suite begins completes",
 	"keepalive-no-confirm": "the suite's peers confirm their sessions with keepalives",
 }
 

@@ -39,7 +39,6 @@ type T struct {
 	values  map[string]string
 	notes   []string
 	breach  []string
-	secrets []string
 	last    Stamp // of the latest stimulus
 	texts   int
 	probe   *Peer
