@@ -155,8 +155,8 @@ var routeCases = []Case{
 			}
 		}),
 	routeCase("no-endpoint-is-told", []string{"ROUTE-06"}, Should,
-		"The sender of a packet for a peer without endpoint is told", "Without an ICMP error a program waits for its timeout.",
-		func(t *T) {
+		"The sender of a packet for a peer without endpoint is told",
+		"Without an ICMP error a program waits for its timeout.", func(t *T) {
 			p := t.NewPeer(PeerOptions{NoEndpoint: true})
 			t.Inject(p.Outbound())
 			t.Expect(toldOf(false), t.Soon())
