@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -138,6 +139,28 @@ func TestDeath(t *testing.T) {
 		}
 		s.Input(s.Now(), []conformance.Datagram{{Local: subject4, Remote: tester4, Bytes: []byte("again")}})
 		until(t, s, "an echo", func(o *conformance.Output) bool { return len(o.Datagrams) > 0 && o.Died == "" })
+	}
+}
+
+// A program that runs on but does not answer any more is dead too, and can be restarted.
+func TestMute(t *testing.T) {
+	s := subject(t, factory(t, fakeCommand(t, "mute")), nil)
+	var err error
+	for range 3 {
+		_, err = s.State()
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("no answer: %v", err)
+	}
+	o := until(t, s, "its death", func(o *conformance.Output) bool { return o.Died != "" })
+	if !strings.Contains(o.Died, "gave no answer") {
+		t.Errorf("died of %q", o.Died)
+	}
+	if err := s.Restart(s.Now(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Take(o); o.Died != "" {
+		t.Errorf("after the restart it is dead: %s", o.Died)
 	}
 }
 

@@ -333,11 +333,21 @@ func (s *Subject) State() (conformance.State, error) {
 	if err != nil {
 		return conformance.State{}, err
 	}
-	lines, err := converse(conn, "get=1\n\n")
+	lines, err := s.ask(conn, "get=1\n\n")
 	if err != nil {
 		return conformance.State{}, err
 	}
 	return parseState(lines, publicKey)
+}
+
+// ask makes a request. A program that does not answer any more is as good as dead, and worse for those who wait for
+// it: in boringtun a thread that panics keeps the lock of everything.
+func (s *Subject) ask(conn net.Conn, request string) ([]string, error) {
+	lines, err := converse(conn, request)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.machine.died(fmt.Sprintf("it runs, but gave no answer on its configuration socket within %v", uapiPatience))
+	}
+	return lines, err
 }
 
 // UAPI implements conformance.UAPISubject.
