@@ -56,7 +56,8 @@ var qosCases = []Case{
 				p.SendTOS(p.Addr, s.Seal(pad(b)), 3)
 				id := binary.BigEndian.Uint16(b[2:]) // the header differs after this, the text does not
 				g := t.Expect(Delivery.That("of this length", func(g *Got) bool {
-					return len(g.Packet) > 4 && binary.BigEndian.Uint16(g.Packet[2:]) == id && string(g.Packet[28:]) == string(b[28:])
+					return len(g.Packet) > 28 && binary.BigEndian.Uint16(g.Packet[2:]) == id &&
+						string(g.Packet[28:]) == string(b[28:])
 				}), t.Soon())
 				t.Equal("the inner ECN that was "+ecnNames[inner], ecnNames[g.Packet[1]&3], ecnNames[want])
 			}

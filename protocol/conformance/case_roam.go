@@ -169,7 +169,7 @@ func roamStays() (list []Case) {
 		{"old-timestamp", "an initiation with an old timestamp", func(_ *T, p *Peer, _ *Session) []byte {
 			return p.Initiate(peer.Spec{Timestamp: &peer.Timestamp{}}).Bytes
 		}},
-		{"bad-initiation", "an initiation whose timestamp does not authenticate", func(_ *T, p *Peer, _ *Session) []byte {
+		{"bad-initiation", "an initiation whose timestamp is damaged", func(_ *T, p *Peer, _ *Session) []byte {
 			b := p.Initiate(peer.Spec{}).Bytes
 			b[110] ^= 1
 			return p.Remac(b)
