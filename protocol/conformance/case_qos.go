@@ -79,7 +79,8 @@ var qosCases = []Case{
 	{
 		ID: "qos/mark/on-all", Rules: []string{"QOS-05"}, Level: Must, Isolation: OwnInstance,
 		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 4 * time.Second,
-		Title: "The configured mark is on handshakes and data", Why: "Without it the tunnel's packets are routed into itself.",
+		Title: "The configured mark is on handshakes and data",
+		Why:   "Without it the tunnel's packets are routed into itself.",
 		Run: func(t *T) {
 			mark := uint32(0x77)
 			t.Configure(Change{Mark: &mark})

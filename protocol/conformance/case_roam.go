@@ -169,7 +169,7 @@ func roamStays() (list []Case) {
 		{"old-timestamp", "an initiation with an old timestamp", func(_ *T, p *Peer, _ *Session) []byte {
 			return p.Initiate(peer.Spec{Timestamp: &peer.Timestamp{}}).Bytes
 		}},
-		{"bad-initiation", "an initiation whose timestamp is damaged", func(_ *T, p *Peer, _ *Session) []byte {
+		{"bad-initiation", "an initiation with a damaged timestamp", func(_ *T, p *Peer, _ *Session) []byte {
 			b := p.Initiate(peer.Spec{}).Bytes
 			b[110] ^= 1
 			return p.Remac(b)
@@ -190,8 +190,8 @@ func roamStays() (list []Case) {
 				goesTo(t, p, s, p.Addr)
 			}))
 	}
-	replay := roamCase("stays/replay", []string{"ROAM-02"}, "The peer does not move for a transport message that came before",
-		whyRoam, func(t *T) {
+	replay := roamCase("stays/replay", []string{"ROAM-02"},
+		"The peer does not move for a transport message that came before", whyRoam, func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
 			b := s.Seal(pad(p.Inbound()))

@@ -193,13 +193,14 @@ var queueCases = []Case{
 		Why:   "The first packets of a connection are those that wait; out of order they are taken for lost.",
 		Run: func(t *T) {
 			p := t.Peer()
-			var packets [][]byte
-			for range 10 {
+			packets := [][]byte{p.Outbound()}
+			first := t.Inject(packets[0])
+			for range 9 {
 				packets = append(packets, p.Outbound())
 				t.Inject(packets[len(packets)-1])
 			}
 			var s *Session
-			t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Soon())) })
+			t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Between(first, 0, time.Second))) })
 			for i, b := range packets {
 				g := p.Expect(Data.On(s), t.Soon())
 				t.Check(string(g.Inner) == string(b) && g.Counter == uint64(i), fmt.Sprintf("packet %d with counter %d", i, i),
@@ -291,13 +292,16 @@ var queueCases = []Case{
 func overflow(t *T) (numbers []int) {
 	p := t.Peer()
 	number := map[string]int{}
+	var first Stamp
 	for i := range 300 {
 		b := p.Outbound()
 		number[string(b)] = i
-		t.Inject(b)
+		if at := t.Inject(b); i == 0 {
+			first = at
+		}
 	}
 	var s *Session
-	t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Soon())) })
+	t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Between(first, 0, 2*time.Second))) })
 	for _, g := range t.Gather(Data.On(s), time.Second) {
 		if n, ok := number[string(g.Inner)]; ok {
 			numbers = append(numbers, n)

@@ -64,6 +64,8 @@ func (m *mangled) farewell(err error) error {
 	return err
 }
 
+var resets = wrap("resets", mangle{in: reset})
+
 // reset answers every transport message with a short one, as TCP would with a reset.
 func reset(m *mangled, d conformance.Datagram) []conformance.Datagram {
 	if len(d.Bytes) > 0 && d.Bytes[0] == 4 {
@@ -88,7 +90,7 @@ var readds = wrap("update-makes-peers-anew", mangle{change: func(m *mangled, c *
 }})
 
 var lifeKills = killers{
-	"life/restart/unknown-index-is-silent": {wrap("resets", mangle{in: reset})},
+	"life/restart/unknown-index-is-silent": {resets},
 	"life/restart/begins-anew":             {neverRestarts},
 	"life/restart/replayed-initiation":     {core("confirm-early")},
 	"life/down/wipes-sessions/*":           {core("down-keeps-keys")},
