@@ -241,14 +241,11 @@ func TestAdvance(t *testing.T) {
 
 var programsOnce = sync.OnceValues(func() (map[string]string, error) {
 	// Programs are built where the tests' own binary is: go test removes that folder.
-	dir, err := filepath.Abs(filepath.Dir("/proc/self/exe"))
+	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.EvalSymlinks("/proc/self/exe"); err != nil {
-		return nil, err
-	}
-	dir = filepath.Dir(dir)
+	dir := filepath.Dir(self)
 	built := map[string]string{}
 	for name, from := range map[string]string{
 		"wgnode": "github.com/purewire/purewire/cmd/wgnode", "wireguard-go": "golang.zx2c4.com/wireguard",

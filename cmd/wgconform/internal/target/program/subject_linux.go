@@ -115,10 +115,11 @@ func (s *Subject) start() error {
 		if why := s.machine.death(); why != "" {
 			return fmt.Errorf("%s: %s", s.words[0], why)
 		}
-		if s.link, last = s.cable.subject.LinkByName(interfaceName); last != nil {
+		// In this order: one that goes into the background may make its interface twice, but answers at the end.
+		if _, last = s.State(); last != nil {
 			continue
 		}
-		if _, last = s.State(); last == nil {
+		if s.link, last = s.cable.subject.LinkByName(interfaceName); last == nil {
 			return stack(s.machine.network, interfaceName, s.setup.Host)
 		}
 	}

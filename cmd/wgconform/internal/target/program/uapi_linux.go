@@ -20,7 +20,7 @@ const uapiPatience = 5 * time.Second
 // errnoUnsupported is EOPNOTSUPP, by which a program says that it knows but cannot do what was asked.
 const errnoUnsupported = 95
 
-// setText writes a change as a set operation (rules UAPI). What concerns the interface itself, MTU and up, is not in it.
+// setText writes a change as a set operation (rules UAPI), without what concerns the interface itself: MTU and up.
 func setText(c *conformance.Change) string {
 	var b strings.Builder
 	line := func(key, value string) { b.WriteString(key + "=" + value + "\n") }
