@@ -122,8 +122,8 @@ func mac2Is(t *T, g *Got, cookie []byte) {
 
 var aCookie, bCookie = bytes.Repeat([]byte{0xc0}, 16), bytes.Repeat([]byte{0xc1}, 16)
 
-const whyTaken = "A client that uses a cookie wrongly cannot reach a server under attack; one that takes any cookie can be " +
-	"kept away by anybody."
+const whyTaken = "A client that uses a cookie wrongly cannot reach a server under attack; one that takes any cookie " +
+	"can be kept away by anybody."
 
 var cookieTakenCases = []Case{
 	takenCase("used", []string{"COOKIE-05", "COOKIE-09"}, Must, "The next initiation has a mac2 made with the cookie",

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -165,7 +166,7 @@ var loadCases = []Case{
 func loadCookie(t *T) {
 	p := t.Peer()
 	reply, _ := baked(t, p)
-	t.Check(len(reply.Cookie) == 16, "a cookie of 16 bytes under the mac1 that was sent", "one that does not authenticate")
+	t.Check(len(reply.Cookie) == 16, "a cookie of 16 bytes under the mac1 that was sent", "another one")
 	again := p.Initiate(peer.Spec{Cookie: reply.Cookie})
 	p.Send(again.Bytes)
 	// The queue before it has to be worked off first.
@@ -183,7 +184,8 @@ func limited(t *T) {
 		for range 12 {
 			p := t.NewPeer(PeerOptions{})
 			if len(peers)+len(some) > 0 {
-				p.Addr = slices.Concat(peers, some)[0].NewPort()
+				p.Addr = netip.AddrPortFrom(slices.Concat(peers, some)[0].Addr.Addr(), p.Addr.Port())
+				p.Addr = p.NewPort()
 			}
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
 			some = append(some, p)

@@ -33,8 +33,8 @@ var quietCases = slices.Concat(quietMore, bothRoles(quietIdle), []Case{
 			t.Never(OtherPacket, "no ICMP error either")
 			t.Alive()
 		}),
-	quietCase("stranger/unknown-key", []string{"QUIET-01", "HS-05"}, "A right initiation of an unknown key is not answered",
-		4*time.Second, func(t *T) {
+	quietCase("stranger/unknown-key", []string{"QUIET-01", "HS-05"},
+		"A right initiation of an unknown key is not answered", 4*time.Second, func(t *T) {
 			p := t.NewPeer(PeerOptions{Stranger: true})
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
 			p.Silence(AnyDatagram, time.Second)
