@@ -88,7 +88,7 @@ var loadCases = []Case{
 				t.Check(bytes.Equal(cookie, g.Cookie), fmt.Sprintf("the cookie %x", cookie), fmt.Sprintf("%x", g.Cookie))
 			}
 		}),
-	loadCase("to-the-source", []string{"COOKIE-17"}, Must, "A cookie reply goes to where the message came from", func(t *T) {
+	loadCase("to-the-source", []string{"COOKIE-17"}, Must, "A cookie reply goes where the message came from", func(t *T) {
 		p := t.Peer()
 		p.Connect()
 		t.Wait(30 * time.Millisecond)
