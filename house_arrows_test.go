@@ -48,6 +48,12 @@ var arrows = []arrow{
 	},
 	{"protocol/interop/...", list(std, "protocol", "timers"), list("protocol/...", "routing")},
 	// The suite is an outsider: it shares no code with what it judges. Its tests run it on our core.
+	// The core as a subject of the suite is beside it: the suite does not import it, its tests and wgconform do.
+	{
+		"protocol/conformance/coretarget",
+		list(std, "timers", "protocol", "protocol/conformance", "transports", "transports/uapi"),
+		list("protocol/protocoltest"),
+	},
 	{
 		"protocol/conformance/...",
 		list(std, "timers", "protocol/conformance/...", "github.com/flynn/noise", "golang.org/x/crypto/..."),
@@ -70,10 +76,18 @@ var arrows = []arrow{
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
 	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
+	// A program under test is seen from outside only: of ours this knows the suite's contract and nothing of the core.
+	{
+		"cmd/wgconform/internal/target/program",
+		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
+			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
+		list("protocol/conformance/peer"),
+	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
-			"transports/...", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
+			"transports/...", "cmd/wgconform/internal/...",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
 			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
 		nil,
@@ -93,6 +107,7 @@ var testLibs = list(
 	"golang.zx2c4.com/wireguard/...",
 	"go.uber.org/goleak",
 	"github.com/rogpeppe/go-internal/...",
+	"github.com/santhosh-tekuri/jsonschema/v6", // holds JSON reports to their schema
 )
 
 func arrowFor(dir string) *arrow {

@@ -1,0 +1,73 @@
+package program
+
+import (
+	"crypto/ecdh"
+	"fmt"
+	"net/netip"
+
+	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/timers"
+)
+
+// Configure implements conformance.Subject.
+func (s *Subject) Configure(now timers.Time, c conformance.Change) error {
+	s.wait(now)
+	return s.apply(&c)
+}
+
+// apply brings a change about: MTU and down before what goes to the socket, up after it, as wg-quick(8) does.
+func (s *Subject) apply(c *conformance.Change) error {
+	if c.MTU != nil {
+		if err := s.cable.subject.LinkSetMTU(s.link, *c.MTU); err != nil {
+			return fmt.Errorf("MTU %d: %w", *c.MTU, err)
+		}
+	}
+	if c.Up != nil && !*c.Up {
+		if err := s.cable.subject.LinkSetDown(s.link); err != nil {
+			return fmt.Errorf("setting the interface down: %w", err)
+		}
+		s.settle()
+	}
+	if touchesSocket(c) {
+		conn, err := s.UAPI()
+		if err != nil {
+			return err
+		}
+		if _, err := s.ask(conn, setText(c)); err != nil {
+			return err
+		}
+	}
+	s.config.merge(c)
+	if c.Up != nil && *c.Up {
+		if err := s.cable.subject.LinkSetUp(s.link); err != nil {
+			return fmt.Errorf("setting the interface up: %w", err)
+		}
+		s.settle()
+	}
+	if up := s.config.Up; s.setup.Host && up != nil && *up {
+		// Down took the routes away, and IPv6 addresses.
+		if err := s.cable.addresses(s.link, s.setup.Inner, true); err != nil {
+			return err
+		}
+		return s.cable.routes(s.link, s.config.allowed())
+	}
+	return nil
+}
+
+// SetAddresses implements conformance.HostSubject.
+func (s *Subject) SetAddresses(now timers.Time, add, remove []netip.Prefix) error {
+	s.wait(now)
+	if err := s.cable.addresses(s.cable.end, add, true); err != nil {
+		return err
+	}
+	return s.cable.addresses(s.cable.end, remove, false)
+}
+
+// publicKey is the public key of a private one.
+func publicKey(private conformance.Key) conformance.Key {
+	k, err := ecdh.X25519().NewPrivateKey(private[:])
+	if err != nil { // of another length than 32 bytes only
+		return conformance.Key{}
+	}
+	return conformance.Key(k.PublicKey().Bytes())
+}

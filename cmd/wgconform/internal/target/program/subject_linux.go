@@ -1,0 +1,387 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/timers"
+)
+
+// arrival is how long Input and Packets wait to see on the tap what they sent. It is there when they return from the
+// kernel, unless the machine is very busy or the interface takes nothing.
+const arrival = 100 * time.Millisecond
+
+// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject and HostSubject.
+type Subject struct {
+	words  []string
+	setup  conformance.Setup
+	heart  *heart
+	origin int64 // the subject's time 0 on BOOTTIME
+
+	machine *machine
+	cable   *cable
+	tap     *tap
+	outer   *injector // frames into veth1
+	inner   *injector // packets into the TUN
+	bell    int       // eventfd: Advance is to look up
+	woken   atomic.Bool
+	link    netlink.Link
+	config  config
+	told    bool // that the program is gone
+	last    sort // that was done
+
+	drained   int64 // when the tap was last found empty, on BOOTTIME
+	out       conformance.Output
+	fragments reassembly
+	nextTag   tag
+	arrived   map[tag]conformance.Stamp // what Input waits for: zero until it is seen
+	injected  [][]byte                  // inner packets that the tap has yet to show
+	entered   conformance.Stamp         // when those that it has shown were handed over
+	blurs     []span                    // when the tap lost packets, or somebody else used the interface
+	strangers []string                  // packets that nobody should have sent into the interface
+}
+
+var (
+	_ conformance.UAPISubject     = (*Subject)(nil)
+	_ conformance.RealTimeSubject = (*Subject)(nil)
+	_ conformance.HostSubject     = (*Subject)(nil)
+)
+
+// newSubject makes a machine, starts the program there and configures it.
+func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, err error) {
+	s = &Subject{words: words, setup: setup, heart: h, origin: boottime(), bell: -1}
+	s.drained = s.origin
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return s, fmt.Errorf("eventfd: %w", err)
+	}
+	if s.machine, err = boot(s.ring); err != nil {
+		return s, err
+	}
+	if s.cable, err = lay(s.machine.network); err != nil {
+		return s, err
+	}
+	if s.tap, err = openTap(s.machine.network); err != nil {
+		return s, err
+	}
+	if s.outer, err = openInjector(s.cable.tester); err != nil {
+		return s, err
+	}
+	if s.inner, err = openInjector(s.machine.network); err != nil {
+		return s, err
+	}
+	if err = stack(s.machine.network, subjectEnd, setup.Local6.IsValid()); err != nil {
+		return s, err
+	}
+	if err = s.cable.addresses(s.cable.end, []netip.Prefix{setup.Local4, setup.Local6}, true); err != nil {
+		return s, err
+	}
+	if err = s.start(); err != nil {
+		return s, err
+	}
+	return s, s.apply(&setup.Config)
+}
+
+// start starts the program and waits until it has an interface and answers.
+func (s *Subject) start() error {
+	// What was killed could not clean up. A socket that nobody listens on is no state of a protocol.
+	if err := os.Remove(s.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := s.machine.start(s.words); err != nil {
+		return err
+	}
+	s.told = false
+	var last error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if why := s.machine.death(); why != "" {
+			return fmt.Errorf("%s: %s", s.words[0], why)
+		}
+		// In this order: one that goes into the background may make its interface twice, but answers at the end.
+		if _, last = s.State(); last != nil {
+			continue
+		}
+		if s.link, last = s.cable.subject.LinkByName(interfaceName); last == nil {
+			return stack(s.machine.network, interfaceName, s.setup.Host)
+		}
+	}
+	return fmt.Errorf("%s: not ready within %v: %w: %s", s.words[0], patience, last, s.machine.said)
+}
+
+// Now implements conformance.Subject.
+func (s *Subject) Now() timers.Time { return timers.Time(boottime() - s.origin) }
+
+// wait waits for a time, without looking at what happens.
+func (s *Subject) wait(now timers.Time) {
+	if d := now - s.Now(); d > 0 {
+		time.Sleep(time.Duration(d))
+	}
+}
+
+// Input implements conformance.Subject.
+func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
+	s.wait(now)
+	s.after(byDatagram)
+	s.drain()
+	before := s.Now()
+	s.arrived = map[tag]conformance.Stamp{}
+	for i := range in {
+		s.nextTag++
+		if i == 0 || i == len(in)-1 { // the first and the last bound the rest
+			s.arrived[s.nextTag] = conformance.Stamp{}
+		}
+		for _, p := range packets(&in[i], s.nextTag) {
+			s.frame(p)
+		}
+	}
+	s.look(func() bool {
+		for _, at := range s.arrived {
+			if at.Latest == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	when := conformance.Stamp{}
+	for _, at := range s.arrived {
+		when = join(when, at)
+	}
+	s.arrived = nil
+	return s.within(when, before)
+}
+
+// join is the span of two stamps, the first of which may be none.
+func join(a, b conformance.Stamp) conformance.Stamp {
+	if a.Latest == 0 || b.Latest == 0 {
+		return b
+	}
+	return conformance.Stamp{Earliest: min(a.Earliest, b.Earliest), Latest: max(a.Latest, b.Latest)}
+}
+
+// within narrows a stamp by what is known anyway: that it lies between before and now.
+func (s *Subject) within(when conformance.Stamp, before timers.Time) conformance.Stamp {
+	now := s.Now()
+	if when.Latest == 0 {
+		return conformance.Stamp{Earliest: before, Latest: now}
+	}
+	return conformance.Stamp{Earliest: max(before, min(when.Earliest, now)), Latest: max(before, min(when.Latest, now))}
+}
+
+// look reads the tap until f holds, or for as long as an arrival may take.
+func (s *Subject) look(f func() bool) {
+	for end := s.Now() + timers.Time(arrival); ; {
+		s.drain()
+		if f() || s.Now() >= end {
+			return
+		}
+		s.poll(min(end-s.Now(), timers.Time(time.Millisecond)), false)
+	}
+}
+
+// frame writes an outer packet to the tester's end of the cable.
+func (s *Subject) frame(ip []byte) {
+	ether := uint16(etherIPv4)
+	if ip[0]>>4 == 6 {
+		ether = etherIPv6
+	}
+	f := make([]byte, 0, etherHeader+len(ip))
+	f = append(f, s.cable.address...)
+	f = append(f, 2, 0, 0, 0, 0, 1) // from some address that is nobody's
+	f = append(f, byte(ether>>8), byte(ether))
+	_ = s.outer.send(s.cable.index, ether, append(f, ip...)) // what is not sent is seen not to arrive
+}
+
+// Packets implements conformance.Subject.
+func (s *Subject) Packets(now timers.Time, in [][]byte) conformance.Stamp {
+	s.wait(now)
+	s.after(byPacket)
+	s.drain()
+	before := s.Now()
+	s.entered = conformance.Stamp{}
+	for _, p := range in {
+		ether := uint16(etherIPv4)
+		if len(p) > 0 && p[0]>>4 == 6 {
+			ether = etherIPv6
+		}
+		s.injected = append(s.injected, bytes.Clone(p))
+		if s.inner.send(s.link.Attrs().Index, ether, p) != nil { // as when the interface is down
+			s.injected = s.injected[:len(s.injected)-1]
+		}
+	}
+	s.look(func() bool { return len(s.injected) == 0 })
+	s.injected = nil
+	return s.within(s.entered, before)
+}
+
+// Advance implements conformance.Subject.
+func (s *Subject) Advance(now timers.Time) timers.Time {
+	for {
+		// The time is read first: whatever happened before it is in the tap's socket when that is read.
+		reached := s.Now()
+		s.drain()
+		if reached >= now || s.pending() || s.woken.Swap(false) {
+			return s.Now()
+		}
+		s.poll(now-reached, true)
+	}
+}
+
+// pending reports whether there is something to take.
+func (s *Subject) pending() bool {
+	if !s.told && s.machine.death() != "" {
+		return true
+	}
+	return len(s.out.Datagrams)+len(s.out.Packets)+len(s.out.Others) > 0
+}
+
+// poll waits for the tap, or for the bell if it is to listen to it.
+func (s *Subject) poll(d timers.Time, listen bool) {
+	fds := []unix.PollFd{{Fd: int32(s.tap.fd), Events: unix.POLLIN}, {Fd: int32(s.bell), Events: unix.POLLIN}}
+	if !listen {
+		fds = fds[:1]
+	}
+	timeout := unix.NsecToTimespec(int64(max(d, 0)))
+	if _, err := unix.Ppoll(fds, &timeout, nil); err == nil && listen && fds[1].Revents != 0 {
+		var b [8]byte
+		_, _ = unix.Read(s.bell, b[:])
+	}
+}
+
+// Wake implements conformance.RealTimeSubject.
+func (s *Subject) Wake() {
+	s.woken.Store(true)
+	s.ring()
+}
+
+// ring makes Advance look up.
+func (s *Subject) ring() {
+	_, _ = unix.Write(s.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full: it rings already
+}
+
+// Stalled implements conformance.RealTimeSubject. A time in which the tap lost packets, or somebody other than the
+// suite used the interface, is as useless as one in which the machine stood still.
+func (s *Subject) Stalled(from, until timers.Time) time.Duration {
+	longest := s.heart.stalled(int64(from)+s.origin, int64(until)+s.origin)
+	for _, b := range s.blurs {
+		if b.from < int64(until)+s.origin && b.until > int64(from)+s.origin {
+			longest = max(longest, time.Duration(b.until-b.from))
+		}
+	}
+	return longest
+}
+
+// Take implements conformance.Subject.
+func (s *Subject) Take(o *conformance.Output) {
+	s.drain()
+	*o = s.out
+	s.out = conformance.Output{}
+	o.Died = s.machine.death()
+	s.told = o.Died != ""
+}
+
+// SetWall implements conformance.Subject: the wall clock is the whole machine's.
+func (s *Subject) SetWall(timers.Time, time.Time) error {
+	return fmt.Errorf("a program's wall clock is the machine's, which others use: %w", errors.ErrUnsupported)
+}
+
+// Restart implements conformance.Subject.
+func (s *Subject) Restart(now timers.Time, wall time.Time) error {
+	if !wall.IsZero() {
+		return s.SetWall(now, wall)
+	}
+	s.wait(now)
+	s.drain() // what it did before
+	if err := s.machine.kill(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		_, err := s.cable.subject.LinkByName(interfaceName)
+		if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
+			break
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("interface %s stays after its program was killed (%w)", interfaceName, err)
+		}
+	}
+	if err := s.start(); err != nil {
+		return err
+	}
+	all := s.config.all()
+	return s.apply(&all)
+}
+
+// State implements conformance.Subject.
+func (s *Subject) State() (conformance.State, error) {
+	conn, err := s.UAPI()
+	if err != nil {
+		return conformance.State{}, err
+	}
+	lines, err := s.ask(conn, "get=1\n\n")
+	if err != nil {
+		return conformance.State{}, err
+	}
+	return parseState(lines, publicKey)
+}
+
+// ask makes a request. A program that does not answer any more is as good as dead, and worse for those who wait for
+// it: in boringtun a thread that panics keeps the lock of everything.
+func (s *Subject) ask(conn net.Conn, request string) ([]string, error) {
+	lines, err := converse(conn, request)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.machine.died(fmt.Sprintf("it runs, but gave no answer on its configuration socket within %v", uapiPatience))
+	}
+	return lines, err
+}
+
+// UAPI implements conformance.UAPISubject.
+func (s *Subject) UAPI() (net.Conn, error) {
+	s.after(byAsking)
+	// A socket with a path belongs to the mount namespace, not the network namespace.
+	d := net.Dialer{Timeout: uapiPatience}
+	return d.DialContext(context.Background(), "unix", s.socket())
+}
+
+func (s *Subject) socket() string { return filepath.Join(s.machine.folder, interfaceName+".sock") }
+
+// Close implements conformance.Subject.
+func (s *Subject) Close() (err error) {
+	if s.machine != nil {
+		err = s.machine.close()
+	}
+	for _, c := range []func() error{
+		func() error { return s.cable.close() },
+		func() error { return s.tap.close() },
+		func() error { return s.outer.close() },
+		func() error { return s.inner.close() },
+	}[:s.opened()] {
+		err = errors.Join(err, c())
+	}
+	if s.bell >= 0 {
+		err = errors.Join(err, unix.Close(s.bell))
+	}
+	return err
+}
+
+// opened is how many of the things that Close closes there are, in the order in which newSubject makes them.
+func (s *Subject) opened() int {
+	made := []bool{s.cable != nil, s.tap != nil, s.outer != nil, s.inner != nil, false}
+	return slices.Index(made, false)
+}

@@ -1,0 +1,265 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// realRunner runs cases side by side on subjects in real time, as Plan lays it out, and repeats what has to be.
+type realRunner struct {
+	f    Factory
+	caps Capabilities
+	o    Options
+	out  chan<- Result
+	ctx  context.Context
+
+	mu     sync.Mutex
+	shared [2]*hub        // for cases on outer IPv4 and IPv6
+	again  []again        // to be repeated when all windows are closed
+	bury   sync.WaitGroup // of instances that died
+}
+
+// again is a case that has to be run again, and how it ended.
+type again struct {
+	c     Case
+	first Result
+	died  bool
+}
+
+func newRealRunner(f Factory, caps Capabilities, o Options) *realRunner {
+	return &realRunner{f: f, caps: caps, o: o}
+}
+
+func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
+	r.ctx, r.out = ctx, out
+	shared, own, quiet := split(cases)
+	var phase sync.WaitGroup
+	phase.Go(func() {
+		each(ctx, shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
+		r.closeShared()
+	})
+	if r.caps.Single {
+		phase.Wait()
+		r.bury.Wait()
+	}
+	phase.Go(func() {
+		each(ctx, own, r.slots(), func(c Case) { r.first(c, r.alone) })
+	})
+	phase.Wait()
+	each(ctx, quiet, 1, func(c Case) { r.first(c, r.alone) })
+	r.repeat(ctx)
+	r.bury.Wait()
+}
+
+// slots is how many cases with an instance of their own run at once.
+func (r *realRunner) slots() int {
+	if r.caps.Single {
+		return 1
+	}
+	return ownSlots
+}
+
+// each calls f for all items, at most n at once, in order of their beginning.
+func each[E any](ctx context.Context, items []E, n int, f func(E)) {
+	slots := make(chan struct{}, n)
+	var all sync.WaitGroup
+	for _, i := range items {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	all.Wait()
+}
+
+// first runs a case for the first time and keeps it for later if that does not decide.
+func (r *realRunner) first(c Case, how func(context.Context, Case) (Result, bool)) {
+	res, died := how(r.ctx, c)
+	if !died && decided(res) {
+		r.out <- res
+		return
+	}
+	r.mu.Lock()
+	r.again = append(r.again, again{c, res, died})
+	r.mu.Unlock()
+}
+
+// decided is true for what is not repeated.
+func decided(r Result) bool {
+	switch r.Verdict {
+	case Fail, Warn, Inconclusive, disturbed:
+		return false
+	}
+	return true
+}
+
+// repeat runs again what failed, each on an instance of its own: those that were on one that died, and those for
+// which the machine was too slow, one after the other, the others as many at once as there may be instances.
+func (r *realRunner) repeat(ctx context.Context) {
+	var alone, beside []again
+	for _, a := range r.again {
+		failed := a.first.Verdict == Fail || a.first.Verdict == Warn
+		if a.died || !failed || a.c.Isolation == QuietMachine {
+			alone = append(alone, a)
+		} else {
+			beside = append(beside, a)
+		}
+	}
+	settle := func(a again) { r.out <- r.settle(ctx, a) }
+	each(ctx, beside, r.slots(), settle)
+	each(ctx, alone, 1, settle)
+}
+
+// settle repeats one case until it is decided: a failure is repeated once, what cannot be judged twice. A case that
+// failed and then passed is flaky. A death is the fault of a case only if the subject dies of it alone.
+func (r *realRunner) settle(ctx context.Context, a again) Result {
+	res, died := a.first, a.died && a.c.Isolation == Shared
+	fails, unclear := 0, 0
+	var earlier []Attempt
+	for {
+		switch {
+		case died: // of it or of one that ran beside it
+		case res.Verdict == Fail || res.Verdict == Warn:
+			if fails++; fails == 2 {
+				return finish(res, earlier)
+			}
+		case !decided(res):
+			if unclear++; unclear == 3 {
+				res.Verdict = Inconclusive
+				return finish(res, earlier)
+			}
+		default:
+			if fails > 0 && (res.Verdict == Pass || res.Verdict == Measured) {
+				res.Verdict, res.Reason = Flaky, "failed, then passed alone: "+earlier[0].Reason
+			}
+			return finish(res, earlier)
+		}
+		if ctx.Err() != nil { // nobody reads it any more
+			return finish(res, earlier)
+		}
+		earlier = append(earlier, Attempt{Verdict: res.Verdict, Reason: res.Reason, Trace: res.Trace, Secrets: res.Secrets})
+		res, _ = r.alone(ctx, a.c)
+		died = false // if it dies now it dies of this case
+	}
+}
+
+func finish(r Result, earlier []Attempt) Result {
+	r.Attempts, r.Earlier = len(earlier)+1, earlier
+	return r
+}
+
+// onShared runs a case on the instance that all of its address family share, and on a new one if that died. The
+// families are kept apart because of implementations that mix up the addresses of one with those of the other: a bug
+// for the cases that ask about it, and not for all that happen to run beside them.
+func (r *realRunner) onShared(ctx context.Context, c Case) (Result, bool) {
+	family := 0
+	if c.V6 && !r.caps.Single {
+		family = 1
+	}
+	h, err := r.sharedHub(ctx, family)
+	if err != nil {
+		return notStarted(c, err), false
+	}
+	return r.attempt(newT(c, h.setup, r.caps, 1+h.allot(1), caseSeed(r.o.Seed, c.ID)), h)
+}
+
+func (r *realRunner) sharedHub(ctx context.Context, family int) (*hub, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &r.shared[family]
+	if *h != nil && (*h).dead() {
+		dead := *h
+		*h = nil
+		if r.caps.Single {
+			_ = dead.close()
+		} else {
+			r.bury.Go(func() { _ = dead.close() }) // it is dead: what its end says is in the results
+		}
+	}
+	if *h == nil {
+		started, _, err := r.start(ctx, Case{ID: []string{"shared4", "shared6"}[family], Isolation: Shared})
+		if err != nil {
+			return nil, err
+		}
+		*h = started
+	}
+	return *h, nil
+}
+
+func (r *realRunner) closeShared() {
+	for _, h := range r.shared {
+		if h != nil {
+			_ = h.close() // what a target leaves behind is its own tests' business
+		}
+	}
+}
+
+// alone runs a case on an instance of its own.
+func (r *realRunner) alone(ctx context.Context, c Case) (Result, bool) {
+	h, setup, err := r.start(ctx, c)
+	if err != nil {
+		return notStarted(c, err), false
+	}
+	res, died := r.attempt(newT(c, setup, r.caps, 1, caseSeed(r.o.Seed, c.ID)), h)
+	if err := h.close(); err != nil {
+		res.Notes = append(res.Notes, "the end of the instance: "+err.Error())
+	}
+	return res, died
+}
+
+// start starts an instance; the case says how it wants it.
+func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
+	setup := newSetup(c.ID, caseSeed(r.o.Seed, c.ID), time.Now())
+	if c.Setup != nil {
+		c.Setup(&setup)
+	}
+	s, err := r.f.New(setup)
+	if err != nil {
+		return nil, setup, err
+	}
+	h := newHub(ctx, s, c.Isolation != Shared || c.Run != nil)
+	h.setup = setup
+	return h, setup, nil
+}
+
+func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
+	h.join(t)
+	defer h.leave(t)
+	if !h.only {
+		t.Cleanup(t.forgetPeers) // they would go on asking for handshakes
+	}
+	res, died := attempt(t, h)
+	res.Seed = r.o.Seed
+	if !decided(res) {
+		res.Notes = append(res.Notes, h.strayed(res.Trace)...)
+	}
+	if died {
+		res.Stderr = res.Actual
+	}
+	return res, died
+}
+
+func notStarted(c Case, err error) Result {
+	r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
+	r.Verdict = Broken
+	return r
+}
+
+// forgetPeers removes the case's peers from a subject that others use.
+func (t *T) forgetPeers() {
+	var c Change
+	for _, p := range t.peers {
+		c.Peers = append(c.Peers, PeerChange{PublicKey: p.Party.Static.Public, Remove: true})
+	}
+	t.use(func(s Subject) {
+		if err := s.Configure(s.Now(), c); err != nil {
+			t.notes = append(t.notes, "removing the case's peers: "+err.Error())
+		}
+	})
+}

@@ -1,0 +1,48 @@
+package report
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/timers"
+)
+
+// Tolerances is the tolerance table of a target in words, for Run.Tolerances.
+func Tolerances(c conformance.Capabilities) (rows []ToleranceRow) {
+	for _, t := range c.Tolerances() {
+		row := ToleranceRow{Quantity: string(t.Quantity)}
+		upper := (t.Nominal + t.Jitter + t.Late).Round(time.Millisecond)
+		switch {
+		case t.Quantity == conformance.Prompt:
+			row.Window = "0 … " + seconds(upper)
+		case t.Nominal == 0 && t.Eighth:
+			row.Window = fmt.Sprintf("n … 1.125 n + %s", seconds(t.Late))
+		case t.Nominal == 0:
+			row.Window = fmt.Sprintf("n … n + %s", seconds(t.Late))
+		default:
+			if t.Eighth {
+				upper += t.Nominal / 8
+			}
+			row.Window = span(timers.Time(t.Nominal), timers.Time(upper))
+		}
+		if t.Jitter > 0 {
+			row.Why = join(row.Why, "jitter "+seconds(t.Jitter.Round(time.Millisecond)))
+		}
+		if t.Eighth {
+			row.Why = join(row.Why, "a timer wheel: 1/8 of the time")
+		}
+		if t.Late > 0 {
+			row.Why = join(row.Why, "lateness of this kind and the way to it: "+seconds(t.Late))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}

@@ -1,0 +1,153 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Run runs cases on a target and yields the result of each as soon as it is there. It prints nothing. When ctx ends,
+// or the loop over the results does, the cases that run are ended and every subject is closed before Run returns.
+//
+// In virtual time each case has a subject of its own, so that its result depends on it and the seed alone. In real
+// time cases share subjects as their Isolation allows (see Plan), and what fails or cannot be judged is repeated:
+// design §7 and the package documentation say how.
+func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		caps := f.Capabilities()
+		results := make(chan Result)
+		begin := time.Now()
+		var work []Case
+		var idle []Result
+		for _, c := range o.Selected(caps) {
+			if why := lacking(c, caps); why != "" {
+				idle = append(idle, unsupported(c, why))
+				continue
+			}
+			work = append(work, c)
+		}
+		var runner interface {
+			run(ctx context.Context, cases []Case, out chan<- Result)
+		}
+		if caps.Virtual {
+			runner = &virtualRunner{f: f, caps: caps, o: o}
+		} else {
+			runner = newRealRunner(f, caps, o)
+		}
+		go func() {
+			defer close(results)
+			runner.run(ctx, work, results)
+		}()
+		open := true
+		give := func(r Result) {
+			if r.Verdict == Pass && !o.Traces {
+				r.Trace, r.Secrets = nil, nil
+			}
+			r.Start = time.Since(begin) - r.Took
+			if open && !yield(r) {
+				open = false
+				cancel()
+			}
+		}
+		for _, r := range idle {
+			give(r)
+		}
+		for r := range results { // to the end, so that nothing is left behind
+			if ctx.Err() == nil { // what is ended early has no result
+				give(r)
+			}
+		}
+	}
+}
+
+// lacking says what a target has not that a case needs.
+func lacking(c Case, caps Capabilities) string {
+	var why []string
+	for n := Need(1); n <= NeedSources; n <<= 1 {
+		if c.Needs&n == 0 || caps.Has&n != 0 {
+			continue
+		}
+		if reason := caps.Lacks[n]; reason != "" {
+			why = append(why, reason)
+		} else {
+			why = append(why, "the target has no "+n.String())
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+// needNames names the bits of Need in order.
+var needNames = []string{"inner side", "configuration", "interface configuration", "restart", "state",
+	"configuration socket", "wall clock", "virtual time", "load", "outer TOS", "outer headers", "IPv6", "host stack",
+	"several source addresses"}
+
+// String names what is needed.
+func (n Need) String() string {
+	var s []string
+	for i, name := range needNames {
+		if n&(1<<i) != 0 {
+			s = append(s, name)
+		}
+	}
+	return strings.Join(s, ", ")
+}
+
+func unsupported(c Case, why string) Result {
+	return Result{Case: c.ID, Rules: c.Rules, Level: c.Level, Title: c.Title, Verdict: Unsupported, Reason: why}
+}
+
+// virtualRunner gives every case a subject of its own.
+type virtualRunner struct {
+	f    Factory
+	caps Capabilities
+	o    Options
+}
+
+func (v *virtualRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
+	todo := make(chan Case)
+	var workers sync.WaitGroup
+	for range max(1, v.o.Jobs) {
+		workers.Go(func() {
+			for c := range todo {
+				out <- v.one(c)
+			}
+		})
+	}
+	// The longest first, so that none is left for the end.
+	cases = slices.Clone(cases)
+	slices.SortStableFunc(cases, func(a, b Case) int { return int((b.Lasts - a.Lasts) / time.Second) })
+	for _, c := range cases {
+		if ctx.Err() != nil {
+			break
+		}
+		todo <- c
+	}
+	close(todo)
+	workers.Wait()
+}
+
+func (v *virtualRunner) one(c Case) Result {
+	seed := caseSeed(v.o.Seed, c.ID)
+	setup := newSetup(c.ID, seed, virtualWall)
+	t := newT(c, setup, v.caps, 1, seed)
+	if c.Setup != nil {
+		c.Setup(&setup)
+		t = newT(c, setup, v.caps, 1, seed)
+	}
+	s, err := v.f.New(setup)
+	if err != nil {
+		r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
+		r.Verdict = Broken
+		return r
+	}
+	defer s.Close()
+	r, _ := attempt(t, &virtual{s: s, t: t})
+	r.Seed = v.o.Seed
+	return r
+}
