@@ -139,47 +139,50 @@ var roamMoves = []Case{
 	},
 }
 
+// roamStrays are datagrams that must not move a peer.
+var roamStrays = []struct {
+	id, what string
+	make     func(t *T, p *Peer, s *Session) []byte
+}{
+	{"bad-tag", "a transport message with a wrong tag", func(_ *T, p *Peer, s *Session) []byte {
+		b := s.Seal(pad(p.Inbound()))
+		b[len(b)-1] ^= 1
+		return b
+	}},
+	{"cut", "a transport message that was cut", func(_ *T, p *Peer, s *Session) []byte {
+		return s.Seal(pad(p.Inbound()))[:48]
+	}},
+	{"spoofed-index", "16 bytes with the session's index", func(_ *T, p *Peer, s *Session) []byte {
+		return append(s.Seal(nil)[:16:16], make([]byte, 16)...)
+	}},
+	{"unknown-index", "a transport message to an unknown index", func(_ *T, p *Peer, s *Session) []byte {
+		b := s.Seal(pad(p.Inbound()))
+		b[4] ^= 0x80
+		return b
+	}},
+	{"bad-mac1", "an initiation with a wrong mac1", func(_ *T, p *Peer, _ *Session) []byte {
+		b := p.Initiate(peer.Spec{}).Bytes
+		b[120] ^= 1
+		return b
+	}},
+	{"old-timestamp", "an initiation with an old timestamp", func(_ *T, p *Peer, _ *Session) []byte {
+		return p.Initiate(peer.Spec{Timestamp: &peer.Timestamp{}}).Bytes
+	}},
+	{"bad-initiation", "an initiation with a damaged timestamp", func(_ *T, p *Peer, _ *Session) []byte {
+		b := p.Initiate(peer.Spec{}).Bytes
+		b[110] ^= 1
+		return p.Remac(b)
+	}},
+	{"bad-response", "a response to nothing", func(_ *T, p *Peer, s *Session) []byte {
+		b := make([]byte, 92)
+		b[0] = 2
+		return p.Remac(b)
+	}},
+}
+
 // roamStays makes a case of each kind of datagram that must not move a peer.
 func roamStays() (list []Case) {
-	for _, k := range []struct {
-		id, what string
-		make     func(t *T, p *Peer, s *Session) []byte
-	}{
-		{"bad-tag", "a transport message with a wrong tag", func(_ *T, p *Peer, s *Session) []byte {
-			b := s.Seal(pad(p.Inbound()))
-			b[len(b)-1] ^= 1
-			return b
-		}},
-		{"cut", "a transport message that was cut", func(_ *T, p *Peer, s *Session) []byte {
-			return s.Seal(pad(p.Inbound()))[:48]
-		}},
-		{"spoofed-index", "16 bytes with the session's index", func(_ *T, p *Peer, s *Session) []byte {
-			return append(s.Seal(nil)[:16:16], make([]byte, 16)...)
-		}},
-		{"unknown-index", "a transport message to an unknown index", func(_ *T, p *Peer, s *Session) []byte {
-			b := s.Seal(pad(p.Inbound()))
-			b[4] ^= 0x80
-			return b
-		}},
-		{"bad-mac1", "an initiation with a wrong mac1", func(_ *T, p *Peer, _ *Session) []byte {
-			b := p.Initiate(peer.Spec{}).Bytes
-			b[120] ^= 1
-			return b
-		}},
-		{"old-timestamp", "an initiation with an old timestamp", func(_ *T, p *Peer, _ *Session) []byte {
-			return p.Initiate(peer.Spec{Timestamp: &peer.Timestamp{}}).Bytes
-		}},
-		{"bad-initiation", "an initiation with a damaged timestamp", func(_ *T, p *Peer, _ *Session) []byte {
-			b := p.Initiate(peer.Spec{}).Bytes
-			b[110] ^= 1
-			return p.Remac(b)
-		}},
-		{"bad-response", "a response to nothing", func(_ *T, p *Peer, s *Session) []byte {
-			b := make([]byte, 92)
-			b[0] = 2
-			return p.Remac(b)
-		}},
-	} {
+	for _, k := range roamStrays {
 		list = append(list, roamCase("stays/"+k.id, []string{"ROAM-02"}, "The peer does not move for "+k.what, whyRoam,
 			func(t *T) {
 				p := t.Peer()
