@@ -100,7 +100,7 @@ func (p *program) tunnelCommand() *cobra.Command {
 	f.IntVar(&rounds, "rounds", 3, "how often everything is measured")
 	f.Float64Var(&seconds, "seconds", 3, "how long each single measurement takes, 0.2 to 600")
 	f.StringVar(&file, "json", "", "write all figures to this file, - for standard output instead of the table")
-	f.StringVar(&base, "base", "", "the implementation that ratios refer to (default the first one)")
+	f.StringVar(&base, "base", "", "the implementation that ratios refer to (default the last one)")
 	c.RunE = func(*cobra.Command, []string) error {
 		pl := plan{rounds: rounds, length: time.Duration(seconds * float64(time.Second))}
 		if err := errors.Join(pl.setImplementations(specs, &base), pl.setGroups(only), pl.check()); err != nil {
@@ -133,7 +133,7 @@ func (p *plan) setImplementations(specs []string, base *string) error {
 		p.implementations = append(p.implementations, implementation{name, words})
 	}
 	if *base == "" {
-		*base = p.implementations[0].Name
+		*base = p.implementations[len(p.implementations)-1].Name
 	}
 	if !slices.ContainsFunc(p.implementations, func(i implementation) bool { return i.Name == *base }) {
 		return fmt.Errorf("--base %s is no --impl", *base)

@@ -179,7 +179,7 @@ func checkReport(t *testing.T, r *report) {
 	if !slices.Equal(got, want) {
 		t.Errorf("results\n%v\nwant\n%v", got, want)
 	}
-	if len(r.Summary) != 14 || r.Summary[0].Ratio != 1 || r.Summary[0].Rounds != 2 || r.Base != "one" {
+	if len(r.Summary) != 14 || r.Summary[1].Ratio != 1 || r.Summary[0].Rounds != 2 || r.Base != "two" {
 		t.Errorf("summary: %+v, base %s", r.Summary, r.Base)
 	}
 	if r.Setup.Rounds != 2 || r.Setup.Seconds != 0.5 || len(r.Setup.Offloads) != len(offloadNames) ||
