@@ -76,7 +76,9 @@ func (h *hub) serve() {
 		h.mu.Unlock()
 		for _, f := range asked {
 			f()
-			h.take()
+			if !h.dead() {
+				h.take()
+			}
 		}
 		if closed {
 			return
@@ -224,12 +226,33 @@ func (h *hub) dead() bool {
 	return h.died != ""
 }
 
+// lost asks the subject whether it still answers, where it can: one that is gone may have made a case fail that had no
+// part in its death.
+func (h *hub) lost() bool {
+	if !h.dead() {
+		h.probe()
+	}
+	return h.dead()
+}
+
+func (h *hub) probe() {
+	defer func() { _ = recover() }() // an outcome: it is dead, or the run was ended
+	h.do(func(s Subject) { _, _ = s.State() })
+}
+
+// last is how the subject died.
+func (h *hub) last() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.died
+}
+
 func (h *hub) now() timers.Time { return timers.Time(time.Since(h.begin)) }
 
 func (h *hub) do(f func(Subject)) {
 	done := make(chan any, 1)
 	h.mu.Lock()
-	if h.closed && h.died != "" { // others have gone on to a new instance
+	if h.died != "" { // others may have gone on to a new instance
 		h.mu.Unlock()
 		panic(death(h.died))
 	}
@@ -239,12 +262,27 @@ func (h *hub) do(f func(Subject)) {
 	}
 	h.asked = append(h.asked, func() {
 		defer func() { done <- recover() }()
+		h.refuse()
 		f(h.s)
 	})
 	h.mu.Unlock()
 	h.wake()
 	if p := <-done; p != nil {
 		panic(p) // a verdict of the case, thrown within f
+	}
+}
+
+// refuse throws the verdict of a case whose request comes too late: a dead subject may need seconds for every one that
+// it does not answer.
+func (h *hub) refuse() {
+	h.mu.Lock()
+	died := h.died
+	h.mu.Unlock()
+	if died != "" {
+		panic(death(died))
+	}
+	if h.ctx.Err() != nil {
+		panic(&outcome{verdict: Broken, reason: "the run was ended"})
 	}
 }
 

@@ -38,13 +38,15 @@ func (s *Subject) settle() {
 type sort int
 
 const (
-	byDatagram sort = iota + 1
+	byDatagram4 sort = iota + 1 // each family has its socket
+	byDatagram6
 	byPacket
 	byAsking
+	byHost // interfaces, addresses, signals
 )
 
 const (
-	calmPatience = 50 * time.Millisecond
+	calmPatience = 100 * time.Millisecond
 	calmPause    = 200 * time.Microsecond
 )
 
