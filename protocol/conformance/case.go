@@ -60,6 +60,9 @@ type Capabilities struct {
 	Kind string
 	// RTT is added to every upper bound: what the way to the target and back takes.
 	RTT time.Duration
+	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases
+	// that need one for themselves then run one after the other, when the shared ones are done.
+	Single bool
 }
 
 // Case is one test: something is done to a subject, and one thing decides.

@@ -229,6 +229,10 @@ func (h *hub) now() timers.Time { return timers.Time(time.Since(h.begin)) }
 func (h *hub) do(f func(Subject)) {
 	done := make(chan any, 1)
 	h.mu.Lock()
+	if h.closed && h.died != "" { // others have gone on to a new instance
+		h.mu.Unlock()
+		panic(death(h.died))
+	}
 	if h.closed {
 		h.mu.Unlock()
 		panic(&outcome{verdict: Broken, reason: "the instance was closed while the case ran"})

@@ -1,3 +1,40 @@
 package conformance_test
 
-var queueKills = killers{}
+import "github.com/purewire/purewire/protocol/conformance"
+
+// repeats is a subject that queues the second packet twice.
+func repeats() bad {
+	return injects("queues-twice", func(m *mangled, b []byte) [][]byte {
+		m.memory["n"]++
+		if m.memory["n"] == 2 {
+			return [][]byte{b, b}
+		}
+		return [][]byte{b}
+	})
+}
+
+var queueKills = killers{
+	"queue/order": {repeats()},
+	"queue/capacity": {wrap("keeps-nothing", mangle{
+		packetIn: func(m *mangled, b []byte) [][]byte {
+			m.memory["packets"]++
+			return [][]byte{b}
+		},
+		out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+			if d.Bytes[0] == 4 && len(d.Bytes) > 32 && m.memory["packets"] > 200 {
+				return nil
+			}
+			return kept(d)
+		}})},
+	"queue/oldest-goes":          {core("stage-drops-newest")},
+	"queue/instead-of-keepalive": {core("extra-keepalive")},
+	"queue/keepalive-waits": {wrap("drops-staged-keepalive", mangle{
+		out: func(_ *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+			if len(d.Bytes) == 32 && d.Bytes[0] == 4 && d.Bytes[8] == 0 {
+				return nil
+			}
+			return kept(d)
+		}})},
+	"queue/down-discards":    {neverDown},
+	"queue/removal-discards": {neverRemoves},
+}

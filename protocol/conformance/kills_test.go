@@ -30,6 +30,7 @@ var wide = map[string]string{
 	"delivers-nothing":     "every probe needs a delivery",
 	"answers-nobody":       "no handshake that the suite begins completes",
 	"keepalive-no-confirm": "the suite's peers confirm their sessions with keepalives",
+	"resets":               "it answers what it drops, and silence is what every case about a drop wants",
 }
 
 const (

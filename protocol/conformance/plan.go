@@ -39,7 +39,11 @@ func (o Options) Plan(c Capabilities) (p Plan) {
 	}
 	shared, own, quiet := split(supported(o.Selected(c), c))
 	p.lanes("shared ", shared, sharedSlots, listenTime+startTime, 0)
-	p.lanes("own ", own, ownSlots, listenTime, startTime)
+	if c.Single {
+		p.lanes("own ", own, 1, max(p.End, listenTime), startTime)
+	} else {
+		p.lanes("own ", own, ownSlots, listenTime, startTime)
+	}
 	at := max(p.End, listenTime)
 	for _, k := range quiet {
 		p.add(Step{k, "quiet", at, at + startTime + k.Lasts})

@@ -40,13 +40,25 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 		each(ctx, shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
 		r.closeShared()
 	})
+	if r.caps.Single {
+		phase.Wait()
+		r.bury.Wait()
+	}
 	phase.Go(func() {
-		each(ctx, own, ownSlots, func(c Case) { r.first(c, r.alone) })
+		each(ctx, own, r.slots(), func(c Case) { r.first(c, r.alone) })
 	})
 	phase.Wait()
 	each(ctx, quiet, 1, func(c Case) { r.first(c, r.alone) })
 	r.repeat(ctx)
 	r.bury.Wait()
+}
+
+// slots is how many cases with an instance of their own run at once.
+func (r *realRunner) slots() int {
+	if r.caps.Single {
+		return 1
+	}
+	return ownSlots
 }
 
 // each calls f for all items, at most n at once, in order of their beginning.
@@ -100,7 +112,7 @@ func (r *realRunner) repeat(ctx context.Context) {
 		}
 	}
 	settle := func(a again) { r.out <- r.settle(ctx, a) }
-	each(ctx, beside, ownSlots, settle)
+	each(ctx, beside, r.slots(), settle)
 	each(ctx, alone, 1, settle)
 }
 
@@ -147,7 +159,7 @@ func finish(r Result, earlier []Attempt) Result {
 // for the cases that ask about it, and not for all that happen to run beside them.
 func (r *realRunner) onShared(ctx context.Context, c Case) (Result, bool) {
 	family := 0
-	if c.V6 {
+	if c.V6 && !r.caps.Single {
 		family = 1
 	}
 	h, err := r.sharedHub(ctx, family)
@@ -164,7 +176,11 @@ func (r *realRunner) sharedHub(ctx context.Context, family int) (*hub, error) {
 	if *h != nil && (*h).dead() {
 		dead := *h
 		*h = nil
-		r.bury.Go(func() { _ = dead.close() }) // it is dead: what its end says is in the results
+		if r.caps.Single {
+			_ = dead.close()
+		} else {
+			r.bury.Go(func() { _ = dead.close() }) // it is dead: what its end says is in the results
+		}
 	}
 	if *h == nil {
 		started, _, err := r.start(ctx, Case{ID: []string{"shared4", "shared6"}[family], Isolation: Shared})

@@ -25,18 +25,19 @@ type clocked struct {
 }
 
 type clockedFactory struct {
+	single bool
 	deadly bool          // a datagram of one byte 0xee kills it
 	open   *atomic.Int32 // instances that are not closed
 	most   *atomic.Int32 // at once
 }
 
 func newClocked(deadly bool) clockedFactory {
-	return clockedFactory{deadly, new(atomic.Int32), new(atomic.Int32)}
+	return clockedFactory{deadly: deadly, open: new(atomic.Int32), most: new(atomic.Int32)}
 }
 
 func (f clockedFactory) Capabilities() conformance.Capabilities {
 	c := coretarget.Factory{}.Capabilities()
-	c.Virtual, c.Kind = false, "go"
+	c.Virtual, c.Kind, c.Single = false, "go", f.single
 	c.Has &^= conformance.NeedVirtual
 	return c
 }
@@ -216,6 +217,34 @@ func TestDeath(t *testing.T) {
 	}
 	if f.open.Load() != 0 {
 		t.Errorf("%d instances left", f.open.Load())
+	}
+}
+
+// TestSingle: of a device that there is once no two instances are asked for at a time, whatever happens.
+func TestSingle(t *testing.T) {
+	f := newClocked(true)
+	f.single = true
+	var cases []conformance.Case
+	for i, id := range []string{"t/a", "t/b", "t/c", "t/d"} {
+		c := small(id, func(t *conformance.T) {
+			t.Wait(50 * time.Millisecond)
+			if i == 1 {
+				t.Peer().Send([]byte{0xee})
+				t.Wait(time.Second)
+			}
+		})
+		c.V6 = i == 0
+		if i > 1 {
+			c.Isolation = conformance.OwnInstance
+		}
+		cases = append(cases, c)
+	}
+	all := collect(t, f, cases...)
+	if f.most.Load() != 1 || f.open.Load() != 0 {
+		t.Errorf("%d instances at once, %d left", f.most.Load(), f.open.Load())
+	}
+	if v := all["t/b"].Verdict; v != conformance.Fail {
+		t.Errorf("the case of which it dies: %s", v)
 	}
 }
 

@@ -14,7 +14,6 @@ type UAPI struct {
 	t    *T
 	conn net.Conn
 	in   *bufio.Reader
-	used bool
 }
 
 // UAPIReply is an answer: its lines up to the empty one, in order.
@@ -31,11 +30,11 @@ type UAPILine struct{ Key, Value string }
 // uapiPatience is how long an answer may take in real time.
 const uapiPatience = 5 * time.Second
 
-// UAPI opens a connection. It is closed when the case is over.
+// UAPI gives a connection, which is opened by the first request and closed when the case is over. One that says
+// nothing is never left open: boringtun serves nobody else, and changes nothing, while it waits for a request.
 func (t *T) UAPI() *UAPI {
 	u := &UAPI{t: t}
-	u.dial()
-	t.Cleanup(func() { u.conn.Close() })
+	t.Cleanup(u.Close)
 	return u
 }
 
@@ -49,15 +48,21 @@ func (u *UAPI) dial() {
 		u.t.must("open its configuration socket", err)
 		u.conn, u.in = conn, bufio.NewReader(conn)
 	})
-	u.used = false
 }
 
-// Close ends the connection.
-func (u *UAPI) Close() { u.conn.Close() }
+// Close ends the connection. The next request opens another.
+func (u *UAPI) Close() {
+	if u.conn != nil {
+		u.conn.Close()
+		u.conn = nil
+	}
+}
 
 // Write sends text as it is, on the connection that there is.
 func (u *UAPI) Write(text string) error {
-	u.used = true
+	if u.conn == nil {
+		u.dial()
+	}
 	u.t.Note("UAPI > %q", text)
 	if err := u.conn.SetDeadline(time.Now().Add(uapiPatience)); err != nil {
 		return err
@@ -93,10 +98,8 @@ func (u *UAPI) Read() (r UAPIReply, err error) {
 // Do sends a request, which must end with an empty line, and reads its answer. It fails if there is none. Each request
 // has a connection of its own, since not every implementation takes a second one (UAPI-06).
 func (u *UAPI) Do(request string) UAPIReply {
-	if u.used {
-		u.conn.Close()
-		u.dial()
-	}
+	u.Close()
+	defer u.Close()
 	err := u.Write(request)
 	var r UAPIReply
 	if err == nil {

@@ -43,9 +43,13 @@ func queue(t *T, o *Output) {
 		t.queue = append(t.queue, &Got{At: p.At, Other: p.Bytes})
 	}
 	if o.Died != "" {
-		panic(&outcome{verdict: Fail, expected: "a subject that lives", actual: "it died: " + o.Died,
-			reason: "the subject died: " + o.Died, died: true})
+		panic(death(o.Died))
 	}
+}
+
+func death(how string) *outcome {
+	return &outcome{verdict: Fail, expected: "a subject that lives", actual: "it died: " + how,
+		reason: "the subject died: " + how, died: true}
 }
 
 func (v *virtual) allot(n int) int {

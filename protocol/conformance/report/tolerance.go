@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/timers"
 )
 
 // Tolerances is the tolerance table of a target in words, for Run.Tolerances.
 func Tolerances(c conformance.Capabilities) (rows []ToleranceRow) {
 	for _, t := range c.Tolerances() {
 		row := ToleranceRow{Quantity: string(t.Quantity)}
-		upper := t.Nominal + t.Jitter + t.Late
+		upper := (t.Nominal + t.Jitter + t.Late).Round(time.Millisecond)
 		switch {
 		case t.Quantity == conformance.Prompt:
 			row.Window = "0 … " + seconds(upper)
@@ -23,7 +24,7 @@ func Tolerances(c conformance.Capabilities) (rows []ToleranceRow) {
 			if t.Eighth {
 				upper += t.Nominal / 8
 			}
-			row.Window = seconds(t.Nominal) + " … " + seconds(upper)
+			row.Window = span(timers.Time(t.Nominal), timers.Time(upper))
 		}
 		if t.Jitter > 0 {
 			row.Why = join(row.Why, "jitter "+seconds(t.Jitter.Round(time.Millisecond)))

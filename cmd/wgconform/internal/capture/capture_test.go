@@ -80,7 +80,9 @@ func shark(t *testing.T, r *conformance.Result, filter string, fields ...string)
 func TestTsharkDecryptsAFailedCase(t *testing.T) {
 	some := map[string]func(wgType, stamp, ok, protocols, face string) bool{
 		"a decrypted initiation": func(wgType, stamp, _, _, _ string) bool { return wgType == "1" && stamp != "" },
-		"a decrypted response":   func(wgType, _, ok, _, _ string) bool { return wgType == "2" && (ok == "1" || ok == "True") },
+		"a decrypted response": func(wgType, _, ok, _, _ string) bool {
+			return wgType == "2" && (ok == "1" || ok == "True")
+		},
 		"a decrypted packet": func(wgType, _, _, protocols, _ string) bool {
 			return wgType == "4" && strings.Contains(protocols, "wg:ip")
 		},

@@ -1,0 +1,311 @@
+package conformance
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// narrower gives b a prefix inside one of a's, and an address in it.
+func narrower(t *T, v6 bool) (a, b *Peer, wide, narrow netip.Addr) {
+	if v6 {
+		net := netip.MustParsePrefix("2001:db8:aa::/48")
+		wide, narrow = netip.MustParseAddr("2001:db8:aa::1"), netip.MustParseAddr("2001:db8:aa::5")
+		return t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{net}}),
+			t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{netip.PrefixFrom(narrow, 128)}}), wide, narrow
+	}
+	host := t.Host4.As4()
+	net := netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 20 + host[2]%8, host[3], 0}), 24)
+	wide, narrow = net.Addr().Next(), net.Addr().Next().Next()
+	return t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{net}}),
+		t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{netip.PrefixFrom(narrow, 32)}}), wide, narrow
+}
+
+// packetTo is a packet of the host to an address, of either family.
+func packetTo(t *T, to netip.Addr) []byte {
+	from := t.Host4
+	if to.Is6() {
+		from = t.Host6
+	}
+	return UDP(netip.AddrPortFrom(from, 7), netip.AddrPortFrom(to, 8), t.Text(60))
+}
+
+func packetFrom(t *T, from netip.Addr) []byte {
+	to := t.Host4
+	if from.Is6() {
+		to = t.Host6
+	}
+	return UDP(netip.AddrPortFrom(from, 7), netip.AddrPortFrom(to, 8), t.Text(60))
+}
+
+func routeCase(id string, rules []string, level Level, title, why string, run func(*T)) Case {
+	return Case{ID: "inner/route/" + id, Rules: rules, Level: level, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 6 * time.Second, Title: title, Why: why, Run: run}
+}
+
+const whyRouting = "Cryptokey routing is the firewall of WireGuard: an address stands for a key."
+
+func longestOut(v6 bool) func(*T) {
+	return func(t *T) {
+		a, b, wide, narrow := narrower(t, v6)
+		sa, sb := a.Connect(), b.Connect()
+		t.Inject(packetTo(t, narrow))
+		t.Expect(Data.On(sb), t.Soon())
+		t.Inject(packetTo(t, wide))
+		t.Expect(Data.On(sa), t.Soon())
+	}
+}
+
+func longestIn(v6 bool) func(*T) {
+	return func(t *T) {
+		a, b, wide, narrow := narrower(t, v6)
+		sa, sb := a.Connect(), b.Connect()
+		sa.Deliver(packetFrom(t, wide))
+		sb.Deliver(packetFrom(t, narrow))
+		sa.Send(packetFrom(t, narrow))
+		t.SilenceStill(Delivery, 500*time.Millisecond)
+		sa.Deliver(packetFrom(t, wide))
+	}
+}
+
+// toldOf wants an ICMP error about a packet: "ICMPv4 type 3 code 1 / ICMPv6 type 1 code 3".
+func toldOf(v6 bool) Match {
+	return Delivery.That("ICMP host unreachable", func(g *Got) bool {
+		b := g.Packet
+		if v6 {
+			return len(b) > 48 && b[0]>>4 == 6 && b[6] == 58 && b[40] == 1 && b[41] == 3
+		}
+		return len(b) > 28 && b[0]>>4 == 4 && b[9] == 1 && b[20] == 3 && b[21] == 1
+	})
+}
+
+var routeCases = []Case{
+	routeCase("longest-prefix-out", []string{"ROUTE-01"}, Must, "The longest prefix of the destination chooses the peer",
+		whyRouting, longestOut(false)),
+	routeCase("longest-prefix-out-v6", []string{"ROUTE-01"}, Must,
+		"The longest prefix of an IPv6 destination chooses the peer", whyRouting, longestOut(true)),
+	routeCase("longest-prefix-in", []string{"ROUTE-02"}, Must,
+		"A packet from an address that routes to another peer is dropped", whyRouting, longestIn(false)),
+	routeCase("longest-prefix-in-v6", []string{"ROUTE-02"}, Must,
+		"A packet from an IPv6 address that routes to another peer is dropped", whyRouting+
+			" One implementation checked IPv4 only.", longestIn(true)),
+	routeCase("moves-out", []string{"ROUTE-04", "ROUTE-08"}, Must,
+		"A prefix given to another peer leads there from the next packet on", whyRouting, func(t *T) {
+			a, b := t.Peer(), t.Peer()
+			sa, sb := a.Connect(), b.Connect()
+			sa.Fetch(a.Outbound())
+			b.Configure(PeerChange{AllowedIPs: []netip.Prefix{netip.PrefixFrom(a.Inner4, 32)}})
+			t.Inject(packetTo(t, a.Inner4))
+			t.Expect(Data.On(sb), t.Soon())
+		}),
+	routeCase("moves-in", []string{"ROUTE-04", "ROUTE-08"}, Must,
+		"A peer that lost a prefix is not heard from there any more", whyRouting, func(t *T) {
+			a, b := t.Peer(), t.Peer()
+			sa, sb := a.Connect(), b.Connect()
+			sa.Deliver(a.Inbound())
+			b.Configure(PeerChange{AllowedIPs: []netip.Prefix{netip.PrefixFrom(a.Inner4, 32)}})
+			sa.Send(packetFrom(t, a.Inner4))
+			t.SilenceStill(Delivery, 500*time.Millisecond)
+			sb.Deliver(packetFrom(t, a.Inner4))
+		}),
+	routeCase("replaced-allowed-ips", []string{"ROUTE-08"}, Must,
+		"An allowed IP that was taken away counts no more from the next packet on", whyRouting, func(t *T) {
+			p := t.Peer()
+			s := p.Connect()
+			s.Deliver(p.Inbound())
+			p.Configure(PeerChange{ReplaceAllowedIPs: true, AllowedIPs: []netip.Prefix{netip.PrefixFrom(p.Inner6, 128)}})
+			s.Send(p.Inbound())
+			t.SilenceStill(Delivery, 500*time.Millisecond)
+			s.Deliver(p.Inbound6())
+		}),
+	{
+		ID: "inner/route/default", Rules: []string{"ROUTE-07"}, Level: Must, Isolation: OwnInstance,
+		Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: "0.0.0.0/0 and ::/0 are prefixes like others",
+		Why: "They are what most VPN clients have.",
+		Run: func(t *T) {
+			p := t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"),
+				netip.MustParsePrefix("::/0")}})
+			s := p.Connect()
+			for _, a := range []string{"203.0.113.77", "2001:db8:77::1"} {
+				t.Inject(packetTo(t, netip.MustParseAddr(a)))
+				p.Expect(Data.On(s), t.Soon())
+			}
+			s.Deliver(packetFrom(t, netip.MustParseAddr("203.0.113.78")))
+		},
+	},
+	{
+		ID: "inner/route/host-bits", Rules: []string{"ROUTE-07"}, Level: Must, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: "Host bits of an allowed IP are ignored",
+		Why: "People write the address of the host with the length of its network.",
+		Run: func(t *T) {
+			host := t.Host4.As4()
+			own := netip.AddrFrom4([4]byte{172, 28, host[2]<<4 | host[3]>>4, host[3] << 4})
+			p := t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{netip.PrefixFrom(own.Next().Next(), 28)}})
+			s := p.Connect()
+			t.Inject(packetTo(t, own.Next()))
+			p.Expect(Data.On(s), t.Soon())
+		},
+	},
+	routeCase("no-peer-is-told", []string{"ROUTE-05"}, Should, "The sender of a packet for nobody is told",
+		"Without an ICMP error a program waits for its timeout.", func(t *T) {
+			for _, a := range []string{"203.0.113.99", "2001:db8:99::1"} {
+				to := netip.MustParseAddr(a)
+				t.Inject(packetTo(t, to))
+				t.Expect(toldOf(to.Is6()), t.Soon())
+			}
+		}),
+	routeCase("no-endpoint-is-told", []string{"ROUTE-06"}, Should,
+		"The sender of a packet for a peer without endpoint is told",
+		"Without an ICMP error a program waits for its timeout.", func(t *T) {
+			p := t.NewPeer(PeerOptions{NoEndpoint: true})
+			t.Inject(p.Outbound())
+			t.Expect(toldOf(false), t.Soon())
+		}),
+	routeCase("not-ip", []string{"ROUTE-10"}, Must, "What is no IP packet is not sent", "There is no address to route by.",
+		func(t *T) {
+			p := t.Peer()
+			s := p.Connect()
+			b := p.Outbound()
+			b[0] = 0x50 | b[0]&15
+			t.Inject(b)
+			p.SilenceStill(AnyDatagram, 500*time.Millisecond)
+			s.Fetch(p.Outbound())
+		}),
+	routeCase("removed-peer", []string{"ROUTE-11"}, Should, "A peer that is removed is neither heard nor spoken to",
+		"Removing a peer is how access is taken away.", func(t *T) {
+			p := t.Peer()
+			s := p.Connect()
+			s.Deliver(p.Inbound())
+			p.Configure(PeerChange{Remove: true})
+			late := p.Inbound()
+			s.Send(late)
+			t.Inject(p.Outbound())
+			t.SilenceStill(Delivery.Carrying(late), 500*time.Millisecond)
+			p.SilenceStill(AnyDatagram, 500*time.Millisecond)
+		}),
+}
+
+var queueCases = []Case{
+	{
+		ID: "queue/order", Rules: []string{"QUEUE-01", "MSG-14"}, Level: Must, Isolation: Shared, Bug: "B073",
+		Needs: NeedConfigure | NeedInner, Lasts: 4 * time.Second,
+		Title: "Packets that waited for the handshake are sent after it, in order, with counters from 0 on",
+		Why:   "The first packets of a connection are those that wait; out of order they are taken for lost.",
+		Run: func(t *T) {
+			p := t.Peer()
+			packets := [][]byte{p.Outbound()}
+			first := t.Inject(packets[0])
+			for range 9 {
+				packets = append(packets, p.Outbound())
+				t.Inject(packets[len(packets)-1])
+			}
+			var s *Session
+			t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Between(first, 0, time.Second))) })
+			for i, b := range packets {
+				g := p.Expect(Data.On(s), t.Soon())
+				t.Check(string(g.Inner) == string(b) && g.Counter == uint64(i), fmt.Sprintf("packet %d with counter %d", i, i),
+					fmt.Sprintf("another one with counter %d", g.Counter))
+			}
+		},
+	},
+	{
+		ID: "queue/capacity", Rules: []string{"QUEUE-02"}, Level: Impl, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: "How many packets wait for a handshake",
+		Why: "None, and every connection begins with a loss; too many, and they are old when they leave.",
+		Run: func(t *T) {
+			all := overflow(t)
+			t.Check(len(all) > 0, "at least one packet of 300 after the handshake", "none")
+			t.Measure("packets that waited, of 300", fmt.Sprint(len(all)))
+		},
+	},
+	{
+		ID: "queue/oldest-goes", Rules: []string{"QUEUE-03"}, Level: Should, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: "When too many wait the oldest go",
+		Why: "The newest are those that somebody still waits for.",
+		Run: func(t *T) {
+			all := overflow(t)
+			t.Check(len(all) > 0 && all[len(all)-1] == 299, "the last of 300 packets among those that were kept",
+				fmt.Sprintf("%d kept, the last of them %v", len(all), all[max(len(all)-1, 0):]))
+		},
+	},
+	{
+		ID: "queue/instead-of-keepalive", Rules: []string{"QUEUE-05", "HS-15"}, Level: Should, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 4 * time.Second, Bug: "B078",
+		Title: "A packet that waits goes in place of the keepalive that was to be sent",
+		Why:   "It confirms the session as well, and a message less is sent.",
+		Run: func(t *T) {
+			p := t.NewPeer(PeerOptions{Keepalive: 25})
+			g := p.Expect(Initiation, t.Soon())
+			t.Inject(p.Outbound())
+			t.Wait(20 * time.Millisecond)
+			s := p.Reply(g)
+			p.Expect(Data.On(s), t.Soon())
+			p.Silence(Keepalive, time.Second)
+		},
+	},
+	{
+		ID: "queue/keepalive-waits", Rules: []string{"QUEUE-06", "HS-14"}, Level: Must, Isolation: Shared,
+		Needs: NeedConfigure, Lasts: 4 * time.Second, Bug: "B077",
+		Title: "A keepalive that was wanted without a session is sent right after the handshake",
+		Why:   "Until the initiator has sent something the responder may not.",
+		Run: func(t *T) {
+			p := t.NewPeer(PeerOptions{Keepalive: 25})
+			s := p.Reply(p.Expect(Initiation, t.Soon()))
+			p.Expect(Keepalive.On(s), t.Soon())
+		},
+	},
+	{
+		ID: "queue/down-discards", Rules: []string{"QUEUE-07"}, Level: Must, Isolation: OwnInstance,
+		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 8 * time.Second,
+		Title: "Packets that wait are discarded when the interface goes down",
+		Why:   "After hours of sleep they would be sent to whoever has the address now.",
+		Run: func(t *T) {
+			p := t.Peer()
+			t.Inject(p.Outbound())
+			t.Premise(func() { p.Expect(Initiation, t.Soon()) })
+			down, up := false, true
+			t.Configure(Change{Up: &down})
+			t.Configure(Change{Up: &up})
+			s := p.Connect()
+			p.Silence(Data.On(s), time.Second)
+		},
+	},
+	{
+		ID: "queue/removal-discards", Rules: []string{"QUEUE-07", "ROUTE-11"}, Level: Must, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 8 * time.Second,
+		Title: "Packets that wait are discarded when their peer is removed",
+		Why:   "A peer that is added again is a new one.",
+		Run: func(t *T) {
+			p := t.Peer()
+			t.Inject(p.Outbound())
+			t.Premise(func() { p.Expect(Initiation, t.Soon()) })
+			p.Configure(PeerChange{Remove: true})
+			p.Configure(PeerChange{Endpoint: &p.Addr, AllowedIPs: p.Allowed})
+			s := p.Connect()
+			p.Silence(Data.On(s), time.Second)
+		},
+	},
+}
+
+// overflow injects 300 numbered packets for a peer without a session, lets the handshake happen, and gives the
+// numbers of those that come, in the order in which they do.
+func overflow(t *T) (numbers []int) {
+	p := t.Peer()
+	number := map[string]int{}
+	var first Stamp
+	for i := range 300 {
+		b := p.Outbound()
+		number[string(b)] = i
+		if at := t.Inject(b); i == 0 {
+			first = at
+		}
+	}
+	var s *Session
+	t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Between(first, 0, 2*time.Second))) })
+	for _, g := range t.Gather(Data.On(s), time.Second) {
+		if n, ok := number[string(g.Inner)]; ok {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
