@@ -106,6 +106,7 @@ var confirmCases = []Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			p.Connect()
+			t.Take(Response.To(p))
 			got := t.Gather(AnyDatagram.To(p), 2*time.Second)
 			for _, g := range got {
 				t.Check(Keepalive.Is(g), "nothing, or a keepalive", g.text())
@@ -123,6 +124,23 @@ var confirmCases = []Case{
 			p := t.NewPeer(PeerOptions{Keepalive: 20})
 			var g *Got
 			t.Premise(func() { g = p.Expect(Initiation, t.Between(t.Last(), 0, 21*time.Second)) })
+			s := p.Reply(g)
+			k := p.Expect(Transport.On(s), t.Soon())
+			t.Check(Keepalive.Is(k) && k.Counter == 0, "a keepalive with counter 0", k.text())
+		},
+	},
+	{
+		ID: "handshake/confirm/empty-queue-after-silence", Rules: []string{"HS-14"}, Level: Must, Isolation: Shared,
+		Needs: NeedConfigure | NeedInner, Lasts: 18 * time.Second, Bug: "B077 (Linux)",
+		Title: "So it does when it began the handshake because nobody answered its data",
+		Why:   "No packet waits in this case: what was sent is gone. The responder waits all the same.",
+		Run: func(t *T) {
+			p := t.Peer()
+			var g *Got
+			t.Premise(func() {
+				sent := p.Connect().Fetch(p.Outbound())
+				g = p.Expect(Initiation, t.Due(DeadPeer, sent.At))
+			})
 			s := p.Reply(g)
 			k := p.Expect(Transport.On(s), t.Soon())
 			t.Check(Keepalive.Is(k) && k.Counter == 0, "a keepalive with counter 0", k.text())

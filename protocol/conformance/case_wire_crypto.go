@@ -197,7 +197,8 @@ var cryptoCases = slices.Concat(
 					e := Key(g.Bytes[12:44])
 					t.Check(!seen[e] && e != (Key{}), "an ephemeral key that was not there before", show(e))
 					seen[e] = true
-					t.Wait(30*time.Millisecond + t.Slack())
+					t.Wait(apart(t))
+					t.Take(Response.To(p))
 				}
 			},
 		},
@@ -382,7 +383,7 @@ var pskCases = slices.Concat(
 				p.Send(p.Initiate(peer.Spec{PSK: &peer.Key{}}).Bytes)
 				g := p.Expect(Response, t.Soon())
 				t.Check(g.Session == nil, "a response that cannot be read without the preshared key", "one that can")
-				t.Wait(30*time.Millisecond + t.Slack())
+				t.Wait(apart(t))
 				t.Premise(func() { answered(t, p, peer.Spec{}) })
 			},
 		},

@@ -29,6 +29,7 @@ func allKills() []killers {
 var wide = map[string]string{
 	"delivers-nothing":     "every probe needs a delivery",
 	"answers-nobody":       "no handshake that the suite begins completes",
+	"garbles-initiations":  "no handshake that the subject begins completes",
 	"keepalive-no-confirm": "the suite's peers confirm their sessions with keepalives",
 	"resets":               "it answers what it drops, and silence is what every case about a drop wants",
 }

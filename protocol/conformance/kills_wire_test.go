@@ -39,15 +39,7 @@ func fits(name string, of byte, length, right int) bad {
 }
 
 var (
-	answersUnreadable = replying("answers-unreadable", unreadable)
-	muteResponder     = wrap("mute-responder", mangle{out: func(_ *mangled, d conformance.SentDatagram,
-	) []conformance.SentDatagram {
-		if d.Bytes[0] == 2 {
-			return nil
-		}
-		return kept(d)
-	}})
-	garbledResponses   = wrap("garbles-responses", mangle{out: editing(2, flipsAt(50))})
+	answersUnreadable  = replying("answers-unreadable", unreadable)
 	garbledInitiations = wrap("garbles-initiations", mangle{out: editing(1, flipsAt(50))})
 	lowOrderPeers      = wrap("initiates-to-low-order-keys", mangle{change: initiatesToLowOrder})
 	bornWithPSK        = wrap("takes-psk-at-birth-only", mangle{change: func(m *mangled, c *conformance.Change) {
@@ -172,7 +164,7 @@ var wireKills = killers{
 			conformance.FixHeader(d.IP)
 		}
 	})}))},
-	"wire/outer/one-port": {muteResponder},
+	"wire/outer/one-port": {answersNobody},
 }
 
 func takeApart(_ *mangled, d conformance.Datagram) []conformance.Datagram {
@@ -186,7 +178,7 @@ func takeApart(_ *mangled, d conformance.Datagram) []conformance.Datagram {
 }
 
 var wireCryptoKills = killers{
-	"wire/crypto/key-schedule/responder": {muteResponder, garbledResponses},
+	"wire/crypto/key-schedule/responder": {answersNobody},
 	"wire/crypto/key-schedule/initiator": {garbledInitiations},
 	"wire/crypto/other-identifier":       {answersUnreadable},
 	"wire/crypto/mac-function":           {core("skip-mac1")},

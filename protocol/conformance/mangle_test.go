@@ -63,7 +63,9 @@ type badFactory struct {
 }
 
 func (f badFactory) Capabilities() conformance.Capabilities {
-	return coretarget.Factory{}.Capabilities()
+	c := coretarget.Factory{}.Capabilities()
+	c.Has |= f.b.has
+	return c
 }
 
 func (f badFactory) New(s conformance.Setup) (conformance.Subject, error) {
