@@ -108,7 +108,7 @@ var timestampCases = []Case{
 	},
 	{
 		ID: "handshake/timestamp/survives-down", Rules: []string{"TAI-04"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInterface, Lasts: 5 * time.Second,
+		Needs: NeedConfigure | NeedInterface, Lasts: 2 * time.Second,
 		Title: "It is one after the interface was down and up",
 		Why:   "Interfaces go down and up whenever a laptop sleeps.",
 		Run: func(t *T) {
@@ -160,7 +160,7 @@ var timestampCases = []Case{
 	},
 	{
 		ID: "handshake/timestamp/forgotten-by-restart", Rules: []string{"TAI-05"}, Level: May, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedRestart, Lasts: 4 * time.Second,
+		Needs: NeedConfigure | NeedRestart, Lasts: 2 * time.Second,
 		Title: "Whether the greatest timestamp is forgotten by a restart",
 		Why:   "Few implementations write it down.",
 		Run: func(t *T) {
@@ -234,7 +234,7 @@ var timestampSentCases = []Case{
 	},
 	{
 		ID: "handshake/timestamp/clock-set-back", Rules: []string{"TAI-09", "TAI-10"}, Level: Should,
-		Isolation: OwnInstance, Needs: NeedConfigure | NeedInner | NeedWall, Lasts: 14 * time.Second,
+		Isolation: OwnInstance, Needs: NeedConfigure | NeedInner | NeedWall, Lasts: 7 * time.Second,
 		Title: "Timestamps rise even when the clock is set back by an hour",
 		Why:   "The receiver takes nothing that is not later: for an hour no handshake would succeed.",
 		Run: func(t *T) {

@@ -158,7 +158,7 @@ var cryptoCases = slices.Concat(
 		},
 		{
 			ID: "wire/crypto/cookie-made", Rules: []string{"CRYPTO-09"}, Level: Must, Isolation: QuietMachine,
-			Needs: NeedConfigure | NeedLoad, Lasts: 8 * time.Second, Setup: SlowHandshakes,
+			Needs: NeedConfigure | NeedLoad, Lasts: 3 * time.Second, Setup: SlowHandshakes,
 			Title: "A cookie reply is XChaCha20-Poly1305 with mac1 as additional data",
 			Why:   "Who cannot read it has no handshake with the subject while that is under load.",
 			Run: func(t *T) {
@@ -172,7 +172,7 @@ var cryptoCases = slices.Concat(
 		},
 		{
 			ID: "wire/crypto/clamped", Rules: []string{"CRYPTO-13"}, Level: Must, Isolation: OwnInstance,
-			Needs: NeedConfigure | NeedInterface, Lasts: 4 * time.Second,
+			Needs: NeedConfigure | NeedInterface, Lasts: 1 * time.Second,
 			Title: "A private key that is not clamped works as if it were",
 			Why:   "Keys are 32 random bytes wherever they come from; the public key that others know is the clamped one's.",
 			Run: func(t *T) {
@@ -231,7 +231,7 @@ var cryptoCases = slices.Concat(
 	}),
 	bothRoles(Case{
 		ID: "wire/crypto/low-order-static", Rules: []string{"CRYPTO-12"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner, Lasts: 8 * time.Second,
+		Needs: NeedConfigure | NeedInner, Lasts: 3 * time.Second,
 		Title: "With a peer whose public key is of low order there is no handshake",
 		Why:   "Everybody can speak for such a key, so a tunnel to it is a tunnel to anybody.",
 		Run:   lowOrderStatic,

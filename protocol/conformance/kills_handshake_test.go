@@ -156,7 +156,8 @@ var handshakeKills = killers{
 	"handshake/crossing/replay-is-no-crossing":    {wrap("replay-clears", mangle{in: replayClears})},
 	"handshake/crossing/converges":                {wrap("gives-up-on-crossing", mangle{in: notesCrossing, out: givesUp})},
 	"handshake/crossing/converges-on-a-slow-path": {core("crossing-stall")},
-	"handshake/crossing/response-and-retry":       {wrap("first-initiation-only", mangle{out: notesFirst, in: onlyFirst})},
+	"handshake/crossing/overtaken-response": {wrap("works-on-responses-first", mangle{out: notesInitiations,
+		in: responsesFirst})},
 }
 
 func init() {
@@ -414,18 +415,18 @@ func givesUp(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram 
 	return notesInitiations(m, d)
 }
 
-// notesFirst and onlyFirst: a response to any initiation but the first is not taken.
-func notesFirst(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
-	if key := "first index " + d.Remote.String(); d.Bytes[0] == 1 && m.store()[key] == nil {
-		m.store()[key] = bytes.Clone(d.Bytes[4:8])
-	}
-	return kept(d)
-}
-
-func onlyFirst(m *mangled, d conformance.Datagram) []conformance.Datagram {
-	first := m.store()["first index "+d.Remote.String()]
-	if kind(d, 2, peer.ResponseLength) && first != nil && !bytes.Equal(first, d.Bytes[8:12]) {
+// responsesFirst keeps an initiation that crosses the subject's own back until the response to that has come, where
+// public-key work is slow.
+func responsesFirst(m *mangled, d conformance.Datagram) []conformance.Datagram {
+	slow, key := m.setup.HandshakeTime > 100*time.Millisecond, "held "+d.Remote.String()
+	switch held := m.store()[key]; {
+	case slow && kind(d, 1, 0) && m.memory["open "+d.Remote.String()] != 0 && held == nil:
+		m.store()[key] = d.Bytes
 		return nil
+	case kind(d, 2, 0) && held != nil:
+		first := d
+		first.Bytes = held
+		return []conformance.Datagram{d, first}
 	}
 	return []conformance.Datagram{d}
 }
