@@ -158,7 +158,10 @@ var loadCases = []Case{
 					return
 				}
 			}
-			t.Fail("cookie replies to 4096 initiations at once", "none")
+			if t.Caps.Virtual { // its processors are modelled, and they are all busy
+				t.Fail("cookie replies to 4096 initiations at once", "none")
+			}
+			t.Measure("junk at once that brings load", "more than 4096")
 		},
 	},
 }
@@ -181,17 +184,20 @@ func limited(t *T) {
 	for len(peers) < 24 {
 		t.Overload()
 		var some []*Peer
+		var first Stamp
 		for range 12 {
 			p := t.NewPeer(PeerOptions{})
 			if len(peers)+len(some) > 0 {
 				p.Addr = netip.AddrPortFrom(slices.Concat(peers, some)[0].Addr.Addr(), p.Addr.Port())
 				p.Addr = p.NewPort()
 			}
-			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			if at := p.Send(p.Initiate(peer.Spec{}).Bytes); len(some) == 0 {
+				first = at
+			}
 			some = append(some, p)
 		}
 		for _, p := range some {
-			t.Premise(func() { cookie[p] = p.Expect(CookieReply, t.Soon()).Cookie })
+			t.Premise(func() { cookie[p] = p.Expect(CookieReply, t.Between(first, 0, time.Second)).Cookie })
 		}
 		peers = append(peers, some...)
 		t.Wait(1100 * time.Millisecond)

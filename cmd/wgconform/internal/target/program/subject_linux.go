@@ -139,7 +139,11 @@ func (s *Subject) wait(now timers.Time) {
 // Input implements conformance.Subject.
 func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
 	s.wait(now)
-	s.after(byDatagram)
+	family := byDatagram4
+	if len(in) > 0 && in[0].Remote.Addr().Is6() {
+		family = byDatagram6
+	}
+	s.after(family)
 	s.drain()
 	before := s.Now()
 	s.arrived = map[tag]conformance.Stamp{}
