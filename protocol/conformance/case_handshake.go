@@ -189,7 +189,8 @@ var refusalCases = []Case{
 		ID: "handshake/refuse/leaves-no-trace", Rules: []string{"HS-04", "HS-24"}, Level: Must, Isolation: Shared,
 		Needs: NeedConfigure | NeedInner | NeedState, Lasts: 5 * time.Second,
 		Title: "Initiations that are refused change nothing of the peer they name",
-		Why:   "Anybody can send them. What they change, anybody can change: who does so before all checks lets a tunnel be led away.",
+		Why: "Anybody can send them. What they change, anybody can change: who does so before all checks lets a tunnel " +
+			"be led away.",
 		Run: func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
@@ -279,7 +280,7 @@ var floodCases = []Case{
 		ID: "handshake/flood/within-20-ms", Rules: []string{"HS-28"}, Level: Should, Isolation: Shared,
 		Needs: NeedConfigure, Lasts: 3 * time.Second, Bug: "B047 (wireguard-rs)",
 		Title: "Of two initiations of a peer within 20 ms one is answered",
-		Why:   "A peer that floods, or somebody who holds back its messages and lets them go at once, costs work without end.",
+		Why:   "A peer that floods, or somebody who holds its messages back and lets them go at once, makes endless work.",
 		Run: func(t *T) {
 			p := t.Peer()
 			i, j := p.Initiate(peer.Spec{}), p.Initiate(peer.Spec{})

@@ -40,8 +40,8 @@ func answered(t *T, p *Peer, spec peer.Spec) *Session {
 	}), t.Soon()).Session
 }
 
-const whyPrimitives = "Two ends that differ here never understand each other; two that are wrong alike do, and nobody " +
-	"notices until a third comes."
+const whyPrimitives = "Two ends that differ here never understand each other; two that are wrong alike do, and " +
+	"nobody notices until a third comes."
 
 var cryptoCases = slices.Concat(
 	bothRoles(Case{

@@ -89,9 +89,10 @@ var handshakeKills = killers{
 	}))},
 	"handshake/confirm/empty-queue":               {wrap("begins-at-counter-1", mangle{out: noCounterZero})},
 	"handshake/confirm/empty-queue-after-silence": {core("no-confirmation")},
-	"handshake/confirm/by-the-queue":              {wrap("loses-the-first-of-three", mangle{packetIn: countsPackets, out: losesFirst})},
-	"handshake/confirm/no-empty-message":          {core("extra-keepalive")},
-	"handshake/confirm/one-initiator-at-a-time":   {core("no-initiation-limit")},
+	"handshake/confirm/by-the-queue": {wrap("loses-the-first-of-three", mangle{
+		packetIn: countsPackets, out: losesFirst})},
+	"handshake/confirm/no-empty-message":        {core("extra-keepalive")},
+	"handshake/confirm/one-initiator-at-a-time": {core("no-initiation-limit")},
 
 	"handshake/initiate/at-once/*": {wrap("hesitates-for-ipv6", mangle{
 		packetIn: func(m *mangled, b []byte) [][]byte {
