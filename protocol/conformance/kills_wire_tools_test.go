@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/purewire/purewire/protocol/conformance"
@@ -79,12 +78,12 @@ func (m *mangled) say(d conformance.Datagram, b []byte, after time.Duration) {
 		Datagram: conformance.Datagram{Local: d.Local, Remote: d.Remote, Bytes: b}})
 }
 
-// stores are what the wrappers of each subject remember besides numbers.
-var stores sync.Map
-
+// store is what the wrapper remembers besides numbers.
 func (m *mangled) store() map[string][]byte {
-	s, _ := stores.LoadOrStore(m, map[string][]byte{})
-	return s.(map[string][]byte)
+	if m.texts == nil {
+		m.texts = map[string][]byte{}
+	}
+	return m.texts
 }
 
 // own is the subject's key pair.

@@ -93,6 +93,7 @@ type mangled struct {
 	mangle
 	setup  conformance.Setup
 	memory map[string]int
+	texts  map[string][]byte // likewise, by store
 	ready  conformance.Output
 	held   []conformance.SentDatagram // to leave at their time
 	known  *conformance.Datagram      // the latest that came, for wrappers that want it
