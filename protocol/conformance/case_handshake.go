@@ -19,9 +19,14 @@ func apart(t *T) time.Duration { return 30*time.Millisecond + min(t.Slack(), 20*
 // settled is Peer.Connect, and what the subject says to the confirmation is taken (OPEN-9: some say something).
 func settled(t *T, p *Peer) *Session {
 	s := p.Connect()
+	hush(t, p)
+	return s
+}
+
+// hush takes what else a subject says when a session begins (HS-15 is a case of its own).
+func hush(t *T, p *Peer) {
 	t.Wait(200 * time.Millisecond)
 	t.Take(AnyDatagram.To(p))
-	return s
 }
 
 var responderCases = slices.Concat(
@@ -247,8 +252,11 @@ var refusalCases = []Case{
 // stable is what a subject says of a peer as far as only authentic messages may change it.
 func stable(p *Peer) string {
 	st, _ := p.State()
-	return fmt.Sprintf("endpoint %v, %d bytes received, %d bytes sent, handshake at %v", st.Endpoint, st.Received,
-		st.Sent, st.LastHandshake.UTC())
+	s := fmt.Sprintf("endpoint %v, %d bytes received, %d bytes sent", st.Endpoint, st.Received, st.Sent)
+	if st.LastHandshake.Year() > 2000 { // otherwise it is no time of the day at all (UAPI-27)
+		s += fmt.Sprintf(", handshake at %v", st.LastHandshake.UTC())
+	}
+	return s
 }
 
 // badInitiations are wrong in one respect each, from what is looked at first to what is looked at last.

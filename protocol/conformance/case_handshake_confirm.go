@@ -22,7 +22,7 @@ var confirmCases = []Case{
 				p.SilenceStill(Transport, 500*time.Millisecond)
 			}
 			s.Keepalive()
-			t.Premise(func() { p.Expect(Data.On(s), t.Soon()) })
+			t.Premise(func() { s.Fetch(p.Outbound()) })
 		},
 	},
 	{

@@ -120,6 +120,7 @@ var responseCases = []Case{
 			g, packet := provoked(t, p)
 			r, s := p.Respond(g, peer.Spec{})
 			completes(t, p, r, s, packet)
+			hush(t, p)
 			again, stale := p.Respond(g, peer.Spec{}) // the handshake is over
 			p.Send(again.Bytes)
 			p.SilenceStill(Transport, time.Second)
@@ -138,6 +139,7 @@ var responseCases = []Case{
 			g, packet := provoked(t, p)
 			r, s := p.Respond(g, peer.Spec{})
 			t.Premise(func() { completes(t, p, r, s, packet) })
+			hush(t, p)
 			p.Send(r.Bytes)
 			p.Send(r.Bytes)
 			p.SilenceStill(Transport, time.Second)
@@ -154,11 +156,10 @@ var responseCases = []Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			g, packet := provoked(t, p)
-			point := peer.LowOrderPair(peer.Key{})
 			psk := peer.Key(drawKey(t))
-			for n, spec := range []peer.Spec{{PSK: &psk}, {Ephemeral: &point}, {}, {}, {}} {
+			for n, spec := range []peer.Spec{{PSK: &psk}, {}, {}, {}, {}} {
 				r, _ := p.Respond(g, spec)
-				if n >= 2 {
+				if n >= 1 {
 					r.Bytes[12+t.draw(48)] ^= 1 // the ephemeral key or the tag
 				}
 				p.Send(p.Remac(r.Bytes))
@@ -321,7 +322,7 @@ func cross(t *T, delay time.Duration) {
 		if t.Peek(Data.To(p)) != nil {
 			break // or has not (HS-12): there is a session
 		}
-		g = p.Expect(Initiation, t.Between(t.Last(), 0, 12*time.Second))
+		g = p.Expect(Initiation, t.Between(g.At, 0, 12*time.Second+2*delay))
 	}
 	p.Reply(g)
 	p.Expect(Data.Carrying(packet), t.Between(t.Last(), 0, 12*time.Second))
