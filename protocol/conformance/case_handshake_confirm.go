@@ -138,8 +138,7 @@ var confirmCases = []Case{
 			p := t.Peer()
 			var g *Got
 			t.Premise(func() {
-				sent := p.Connect().Fetch(p.Outbound())
-				g = p.Expect(Initiation, t.Due(DeadPeer, sent.At))
+				g = p.Expect(Initiation, t.Due(DeadPeer, p.Accept().Made)) // its packet is not answered
 			})
 			s := p.Reply(g)
 			k := p.Expect(Transport.On(s), t.Soon())
