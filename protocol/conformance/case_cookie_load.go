@@ -34,23 +34,23 @@ var loadCases = []Case{
 		"Under load an initiation without mac2 gets a cookie, and with it a response", loadCookie),
 	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, 2*time.Second,
 		"Under load a wrong mac2 is as good as none", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		b := p.Initiate(peer.Spec{}).Bytes
-		copy(b[132:], t.Text(16))
-		p.Send(b)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
-	}),
+			p := t.Peer()
+			t.Overload()
+			b := p.Initiate(peer.Spec{}).Bytes
+			copy(b[132:], t.Text(16))
+			p.Send(b)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+		}),
 	loadCase("bad-mac1-is-silent", []string{"COOKIE-02"}, Must, 2*time.Second,
 		"Under load too a wrong mac1 is not answered", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		b := p.Initiate(peer.Spec{}).Bytes
-		b[116] ^= 1
-		p.Send(b)
-		p.SilenceStill(AnyDatagram, time.Second)
-	}),
+			p := t.Peer()
+			t.Overload()
+			b := p.Initiate(peer.Spec{}).Bytes
+			b[116] ^= 1
+			p.Send(b)
+			p.SilenceStill(AnyDatagram, time.Second)
+		}),
 	loadCase("receiver-index", []string{"COOKIE-13"}, Must, 2*time.Second,
 		"A cookie reply names the sender index that it answers",
 		func(t *T) {
@@ -95,17 +95,17 @@ var loadCases = []Case{
 		}),
 	loadCase("to-the-source", []string{"COOKIE-17"}, Must, 2*time.Second,
 		"A cookie reply goes where the message came from", func(t *T) {
-		p := t.Peer()
-		p.Connect()
-		t.Wait(30 * time.Millisecond)
-		t.Overload()
-		elsewhere := p.NewPort()
-		p.SendFrom(elsewhere, p.Initiate(peer.Spec{}).Bytes)
-		g := t.Expect(Match{"cookie reply to the peer", func(g *Got) bool {
-			return CookieReply.Is(g) && g.Remote.Port() != 0 && (g.Remote == elsewhere || g.Remote == p.Addr)
-		}}, t.Soon())
-		t.Equal("the address that it goes to", g.Remote, elsewhere)
-	}),
+			p := t.Peer()
+			p.Connect()
+			t.Wait(30 * time.Millisecond)
+			t.Overload()
+			elsewhere := p.NewPort()
+			p.SendFrom(elsewhere, p.Initiate(peer.Spec{}).Bytes)
+			g := t.Expect(Match{"cookie reply to the peer", func(g *Got) bool {
+				return CookieReply.Is(g) && g.Remote.Port() != 0 && (g.Remote == elsewhere || g.Remote == p.Addr)
+			}}, t.Soon())
+			t.Equal("the address that it goes to", g.Remote, elsewhere)
+		}),
 	loadCase("tos", []string{"QOS-01"}, Should, 2*time.Second, "A cookie reply has the TOS 0", func(t *T) {
 		if t.Caps.Has&NeedTOS == 0 {
 			t.Unsupported("the outer TOS cannot be seen")
@@ -116,22 +116,22 @@ var loadCases = []Case{
 	}),
 	loadCase("held", []string{"DOS-02"}, Should, 2*time.Second,
 		"Load is held for a second after it was seen", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		t.Wait(200 * time.Millisecond)
-		p.Send(p.Initiate(peer.Spec{}).Bytes)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
-	}),
+			p := t.Peer()
+			t.Overload()
+			t.Wait(200 * time.Millisecond)
+			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+		}),
 	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second,
 		"Load ends when the flood does", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		t.Wait(4 * time.Second)
-		p.Send(p.Initiate(peer.Spec{}).Bytes)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindResponse, "a response", g.String())
-	}),
+			p := t.Peer()
+			t.Overload()
+			t.Wait(4 * time.Second)
+			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindResponse, "a response", g.String())
+		}),
 	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must, 7*time.Second,
 		"Under load a source gets few handshakes at once, even with cookies, and no cookies for the rest", limited),
 	{
