@@ -228,7 +228,7 @@ var deadPeerCases = []Case{
 			p.Expect(Initiation, t.Due(DeadPeer, sent))
 		}),
 	timerCase("dead-peer/cancelled-by-keepalive", []string{"TIMER-17"}, Must, 34*time.Second,
-		"A keepalive of the peer shows that it lives: no handshake", "It was sent for just this.", func(t *T) {
+		"A keepalive of the peer shows that it lives: no handshake", "Passive keepalives are sent for just this.", func(t *T) {
 			p := t.Peer()
 			s, _ := unanswered(p)
 			t.Wait(14 * time.Second)
