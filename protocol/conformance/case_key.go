@@ -137,11 +137,7 @@ var indexCases = []Case{
 		"It is the only name of the session that the peer has.", func(t *T) {
 			p := t.Peer()
 			t.Inject(p.Outbound())
-			g := p.Expect(Initiation, t.Soon())
-			s := p.Reply(g)
-			t.Equal("the index to which data is sent", s.Remote, g.Sender())
-			packet := inbound(t, p, 200)
-			s.Deliver(packet)
+			p.Reply(p.Expect(Initiation, t.Soon())).Deliver(inbound(t, p, 208))
 		}),
 	keyCase("index/other-is-dropped", []string{"KEY-04"}, Must, 3*time.Second,
 		"A message for an index that is nobody's is dropped, whatever its key",
@@ -184,7 +180,7 @@ var rotationCases = []Case{
 			p := t.Peer()
 			p.Connect()
 			second := p.Begin()
-			second.Send(p.Inbound())
+			second.Send(inbound(t, p, 400))
 			packet := p.Outbound()
 			t.Inject(packet)
 			g := p.Expect(Data.Carrying(packet), t.Soon())
@@ -212,8 +208,8 @@ var rotationCases = []Case{
 			p := t.Peer()
 			first := p.Connect()
 			p.Begin()
-			for i := range 3 {
-				first.Deliver(inbound(t, p, 300+i))
+			for range 3 {
+				first.Deliver(inbound(t, p, 384))
 			}
 		}),
 	keyCase("rotation/unconfirmed-is-replaced", []string{"KEY-09"}, Should, 4*time.Second,
@@ -224,7 +220,7 @@ var rotationCases = []Case{
 			second := p.Begin()
 			third := p.Begin()
 			first.Deliver(p.Inbound())
-			second.Send(inbound(t, p, 230))
+			second.Send(inbound(t, p, 240))
 			t.SilenceStill(Delivery, 600*time.Millisecond)
 			third.Deliver(p.Inbound())
 		}),
@@ -235,7 +231,7 @@ var rotationCases = []Case{
 			first := p.Connect()
 			second := p.Connect()
 			third := p.Begin()
-			first.Send(inbound(t, p, 234))
+			first.Send(inbound(t, p, 256))
 			t.SilenceStill(Delivery, 600*time.Millisecond)
 			second.Deliver(p.Inbound())
 			third.Deliver(p.Inbound())
@@ -277,7 +273,7 @@ var trafficWhileRekeying = keyCase("rotation/nothing-lost", []string{"KEY-08"}, 
 		}
 		var sent [][]byte
 		burst := func() {
-			packets := [][]byte{p.Outbound(), p.Outbound(), p.Outbound(), p.Outbound()}
+			packets := [][]byte{sized(t, p, 416), sized(t, p, 416), sized(t, p, 416), sized(t, p, 416)}
 			t.Inject(packets...)
 			sent = append(sent, packets...)
 		}
@@ -322,7 +318,7 @@ var ageDrops = after("B063 (boringtun)", keyCase("age/dropped-after-180", []stri
 		s := p.Handshake()
 		s.Keepalive()
 		olderThan(t, s, rejectAfter)
-		s.Send(inbound(t, p, 238))
+		s.Send(inbound(t, p, 272))
 		t.Silence(Delivery, time.Second)
 	}))
 
@@ -339,7 +335,7 @@ var ageCases = []Case{
 			t.Premise(func() { p.Expect(Data.On(s).Carrying(packet), t.Soon()) })
 			s.Keepalive()
 			before(t, s, rejectAfter)
-			s.Deliver(inbound(t, p, 242))
+			s.Deliver(inbound(t, p, 288))
 		}),
 	keyCase("age/from-response-sent", []string{"KEY-11"}, Must, 190*time.Second,
 		"The responder's session is as old as its response, not as its confirmation",
@@ -349,7 +345,7 @@ var ageCases = []Case{
 			t.Wait(15 * time.Second)
 			s.Keepalive()
 			olderThan(t, s, rejectAfter)
-			s.Send(inbound(t, p, 246))
+			s.Send(inbound(t, p, 304))
 			t.Silence(Delivery, time.Second)
 		}),
 	keyCase("age/previous-is-dropped-too", []string{"KEY-10"}, Must, 190*time.Second,
@@ -360,7 +356,7 @@ var ageCases = []Case{
 			t.Wait(60 * time.Second)
 			s := p.Connect()
 			olderThan(t, old, rejectAfter)
-			old.Send(inbound(t, p, 250))
+			old.Send(inbound(t, p, 336))
 			t.SilenceStill(Delivery, time.Second)
 			s.Deliver(p.Inbound())
 		}),
@@ -383,7 +379,7 @@ var ageCases = []Case{
 			r, fresh := p.Respond(last, peer.Spec{})
 			p.Send(r.Bytes)
 			p.SilenceStill(Transport.On(fresh), 500*time.Millisecond)
-			fresh.Send(inbound(t, p, 254))
+			fresh.Send(inbound(t, p, 352))
 			t.SilenceStill(Delivery, 500*time.Millisecond)
 		}),
 }
@@ -436,7 +432,7 @@ var ownKeyCases = []Case{
 	ownKeyCase("changed/stops-sending", []string{"KEY-15"}, Must, 5*time.Second,
 		"After a change of the private key nothing is sent on the old sessions", func(t *T) {
 			p := t.Peer()
-			s := p.Handshake()
+			s := p.Connect()
 			changeKey(t)
 			t.Inject(p.Outbound())
 			p.Silence(Transport.On(s), time.Second)
@@ -455,7 +451,7 @@ var ownKeyCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			changeKey(t)
-			s.Deliver(inbound(t, p, 258))
+			s.Deliver(inbound(t, p, 368))
 		}),
 	ownKeyCase("changed/new-session", []string{"KEY-15"}, Must, 5*time.Second,
 		"After a change of the private key a handshake with the new one gives a session", func(t *T) {

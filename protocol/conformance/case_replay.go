@@ -132,7 +132,7 @@ var replayOnceCases = []Case{
 		"It is the one that confirms the session, and often the only one for a while.", func(t *T) {
 			p := t.Peer()
 			s := p.Begin()
-			packet := inbound(t, p, 262)
+			packet := inbound(t, p, 432)
 			p.Send(s.SealAt(0, pad(packet)))
 			t.Expect(Delivery.Carrying(packet), t.Soon())
 		})),
@@ -308,7 +308,7 @@ var replayLimitCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			s.numbered(5)
-			s.Peer.Send(s.SealAt(math.MaxUint64, pad(inbound(t, p, 266))))
+			s.Peer.Send(s.SealAt(math.MaxUint64, pad(inbound(t, p, 448))))
 			s.numbered(6)
 			s.numbered(4)
 		}),
@@ -336,7 +336,7 @@ var replayLimitCases = []Case{
 					continue
 				}
 				t.Measure("Reject-After-Messages", fmt.Sprintf("2^64-%d", below))
-				s.at(limit - 3)
+				p.Send(s.SealAt(limit-3, inbound(t, p, 464)))
 				dropped(t, "a message after the last counter")
 				return
 			}

@@ -8,9 +8,13 @@ import (
 var timerPersistentCases = slices.Concat(bothRoles(persistentInterval), persistentCases, persistentSwitchCases,
 	bothRoles(persistentOn))
 
+// keepAlive sets a peer's interval. The endpoint is set again with it, so that a subject that forgets it when something
+// else is set (LIFE-08) is not found here.
+func keepAlive(p *Peer, n uint16) { p.Configure(PeerChange{Keepalive: &n, Endpoint: &p.Addr}) }
+
 // persist tells the subject to keep a path open by a keepalive every n seconds, and takes the first.
 func persist(p *Peer, s *Session, n uint16) (first *Got) {
-	p.Configure(PeerChange{Keepalive: &n})
+	keepAlive(p, n)
 	p.t.Premise(func() {
 		first = p.Expect(Keepalive.On(s), p.t.Between(p.t.Last(), 0, p.t.DuePersistent(int(n), p.t.Last()).Max))
 	})
@@ -59,8 +63,7 @@ var persistentCases = []Case{
 		"Seconds counted in too few bits turn one keepalive a day into a flood.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			n := uint16(65535)
-			p.Configure(PeerChange{Keepalive: &n})
+			keepAlive(p, 65535)
 			next(t, Keepalive.On(s), time.Second) // the one for switching it on
 			p.Silence(AnyDatagram, 30*time.Second)
 		}),
@@ -112,8 +115,7 @@ var persistentCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			persist(p, s, 3)
-			off := uint16(0)
-			p.Configure(PeerChange{Keepalive: &off})
+			keepAlive(p, 0)
 			t.Forget()
 			p.Silence(AnyDatagram, 15*time.Second)
 		}),
@@ -158,8 +160,7 @@ var persistentSwitchCases = []Case{
 		"Switching persistent keepalives on starts a handshake if there is no session",
 		"Who switches it on wants the peer to be able to call, now.", func(t *T) {
 			p := t.Peer()
-			n := uint16(30)
-			p.Configure(PeerChange{Keepalive: &n})
+			keepAlive(p, 30)
 			p.Expect(Initiation, t.Between(t.Last(), 0, 500*time.Millisecond))
 		}),
 	{
@@ -182,9 +183,9 @@ var persistentSwitchCases = []Case{
 		"Tools write the whole configuration each time; a keepalive for each would be noise.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			persist(p, s, 60)
-			n := uint16(60)
-			p.Configure(PeerChange{Keepalive: &n})
+			keepAlive(p, 60)
+			next(t, Keepalive.On(s), time.Second) // the one for switching it on
+			keepAlive(p, 60)
 			p.Silence(AnyDatagram, 6*time.Second)
 		}),
 	timerCase("persistent/changed", []string{"TIMER-23"}, Should, 12*time.Second,
@@ -192,9 +193,9 @@ var persistentSwitchCases = []Case{
 		"Only who did not keep the path open before has to hurry.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			persist(p, s, 60)
-			n := uint16(90)
-			p.Configure(PeerChange{Keepalive: &n})
+			keepAlive(p, 60)
+			next(t, Keepalive.On(s), time.Second) // the one for switching it on
+			keepAlive(p, 90)
 			p.Silence(AnyDatagram, 6*time.Second)
 		}),
 }
@@ -205,7 +206,6 @@ var persistentOn = timerCase("persistent/on-with-session", []string{"TIMER-22"},
 		p := t.Peer()
 		s := p.Handshake()
 		s.Keepalive()
-		n := uint16(30)
-		p.Configure(PeerChange{Keepalive: &n})
+		keepAlive(p, 30)
 		p.Expect(Keepalive.On(s), t.Between(t.Last(), 0, 500*time.Millisecond))
 	})

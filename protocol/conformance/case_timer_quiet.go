@@ -314,8 +314,7 @@ var deadPeerCases = []Case{
 		[]string{"TIMER-18"}, Must, 28*time.Second, "The keepalive that confirms a session needs no answer",
 		"If it did, two idle ends would shake hands every 15 s.", func(t *T) {
 			p := t.Peer()
-			n := uint16(600)
-			p.Configure(PeerChange{Keepalive: &n}) // no data: a handshake for a keepalive
+			keepAlive(p, 600) // no data: a handshake for a keepalive
 			s := p.Reply(p.Expect(Initiation, t.Between(t.Last(), 0, time.Second)))
 			t.Premise(func() { p.Expect(Keepalive.On(s), t.Soon()) })
 			p.Silence(Initiation, 18*time.Second)
@@ -328,8 +327,7 @@ var persistentIsNoData = after("B086 (Linux), B089 (gotatun)", timerCase("dead-p
 		p := t.Peer()
 		s := p.Handshake()
 		s.Keepalive()
-		n := uint16(6)
-		p.Configure(PeerChange{Keepalive: &n})
+		keepAlive(p, 6)
 		t.Premise(func() {
 			for range 2 {
 				p.Expect(Keepalive.On(s), t.Between(t.Last(), 0, 15*time.Second))

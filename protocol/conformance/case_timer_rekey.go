@@ -53,7 +53,6 @@ var rekeyOnSendCases = []Case{
 			t.Premise(func() {
 				s.Fetch(p.Outbound())
 				fresh = p.Reply(p.Expect(Initiation, t.Soon()))
-				p.Expect(Transport.On(fresh), t.Soon())
 			})
 			packet := p.Outbound()
 			t.Inject(packet)
@@ -66,8 +65,7 @@ var rekeyOnSendCases = []Case{
 		func(t *T) {
 			p := t.Peer()
 			s := initiated(p)
-			n := uint16(45) // the second is due before 120 s, the third after it, however late they are
-			p.Configure(PeerChange{Keepalive: &n})
+			keepAlive(p, 45) // the second is due before 120 s, the third after it, however late they are
 			for {
 				var g *Got
 				t.Premise(func() { g = p.Expect(Keepalive.On(s), t.Between(t.Last(), 0, 160*time.Second)) })
