@@ -112,12 +112,9 @@ var indexCases = []Case{
 		}),
 	keyCase("index/random-responses", []string{"KEY-03"}, Must, 5*time.Second, "The indices of responses are random",
 		"A counter would tell everybody on the path how many peers there are and how busy.", func(t *T) {
-			peers := []*Peer{t.Peer(), t.Peer(), t.Peer(), t.Peer()}
 			var indices []uint32
-			for range 8 {
-				for _, p := range peers {
-					indices = append(indices, p.Begin().Remote)
-				}
+			for range 16 {
+				indices = append(indices, t.Peer().Connect().Remote)
 			}
 			scattered(t, indices)
 		}),

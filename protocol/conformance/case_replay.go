@@ -298,8 +298,8 @@ var replayLimitCases = []Case{
 		"After the last counter the first would come again, and with it the cipher's nonces.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			s.at(math.MaxUint64)
-			s.at(math.MaxUint64 - 1)
+			p.Send(s.SealAt(math.MaxUint64, inbound(t, p, 480)))
+			p.Send(s.SealAt(math.MaxUint64-1, inbound(t, p, 480)))
 			dropped(t, "a message beyond Reject-After-Messages")
 		}),
 	replayCase("limit-moves-nothing", []string{"REPLAY-07"}, Must,
@@ -332,7 +332,10 @@ var replayLimitCases = []Case{
 			// 2^64 less these is where wireguard-go, 32-bit and 64-bit kernels have their limit.
 			for _, below := range []uint64{8193, 8162, 8130} {
 				limit := -below
-				if !s.takes(limit-1) || s.takes(limit) {
+				if !s.takes(limit - 1) {
+					t.Unsupported("it has its limit below those of wireguard-go and the kernel")
+				}
+				if s.takes(limit) {
 					continue
 				}
 				t.Measure("Reject-After-Messages", fmt.Sprintf("2^64-%d", below))
@@ -340,7 +343,7 @@ var replayLimitCases = []Case{
 				dropped(t, "a message after the last counter")
 				return
 			}
-			t.Unsupported("it has its limit elsewhere")
+			t.Fail("a limit at 2^64-8130 or below", "a message with that counter was delivered")
 		},
 	},
 }
