@@ -81,7 +81,7 @@ var arrows = []arrow{
 		"cmd/wgconform/internal/target/program",
 		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
 			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
-		nil,
+		list("protocol/conformance/peer"),
 	},
 	{
 		"cmd/...",

@@ -67,9 +67,12 @@ func (p *program) runCommand() *cobra.Command {
 	return c
 }
 
-// interruptible is a context that a user or a service manager can end.
+// interruptible is a context that a user or a service manager can end. The first signal ends the run in order; the
+// second ends the process, should that hang: nothing of a target outlives it.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 func (p *program) run(ctx context.Context, f *runFlags) error {

@@ -199,7 +199,8 @@ var badInner4 = []badInner{
 func badInnerCases() (list []Case) {
 	for _, b := range badInner4 {
 		list = append(list, Case{
-			ID: "inner/drop/" + b.id, Rules: []string{b.rule}, Level: Must, Isolation: Shared,
+			// Of its own, for nobody else could tell whose packet it is if it comes out.
+			ID: "inner/drop/" + b.id, Rules: []string{b.rule}, Level: Must, Isolation: OwnInstance,
 			Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: b.title + " is dropped in silence",
 			Why: "The host's stack takes what comes out of the tunnel for checked; the session must not suffer either.",
 			Run: func(t *T) {

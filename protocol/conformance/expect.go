@@ -68,25 +68,37 @@ func (t *T) Expect(m Match, w Window) *Got {
 	return g
 }
 
-// await looks for a match until somewhat after the end of the window, so that a late one can be told from none.
+// await looks for a match until somewhat after the end of the window, so that a late one can be told from none. If the
+// machine stood still it looks for longer, so that there is a verdict on what does not come at all.
 func (t *T) await(m Match, w Window) *Got {
-	end := w.From.Latest.Add(w.Max + max(w.Max/4, time.Second))
+	due := w.From.Latest.Add(w.Max)
+	end := due.Add(max(w.Max/4, time.Second))
 	for {
 		t.process()
 		if g := t.Peek(m); g != nil {
 			return g
 		}
 		if t.Now() >= end {
-			return nil
+			longest := min(several*t.world.stalled(w.From.Earliest, t.Now()), patience)
+			if t.Now() >= due.Add(longest) {
+				return nil
+			}
+			end = due.Add(longest)
 		}
 		t.step(end)
 	}
 }
 
+// several standstills of the machine, each as long as the longest that was seen, may be why something comes late.
+const (
+	several  = 10
+	patience = 5 * time.Second
+)
+
 // unsure gives up on a bound that was missed by some time if the machine stood still in the window, for so long that
-// it may be why: the suite sees the longest standstill, and there may have been several.
+// it may be why.
 func (t *T) unsure(w Window, until timers.Time, missed time.Duration, actual string) {
-	const most, several = 50 * time.Millisecond, 10
+	const most = 50 * time.Millisecond
 	if d := t.world.stalled(w.From.Earliest, until); d > most && missed < several*d {
 		t.Inconclusive(fmt.Sprintf("the machine stood still for %v while this was due: %s %s; %s",
 			d.Round(time.Millisecond), w.What, w, actual))

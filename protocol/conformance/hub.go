@@ -76,7 +76,9 @@ func (h *hub) serve() {
 		h.mu.Unlock()
 		for _, f := range asked {
 			f()
-			h.take()
+			if !h.dead() {
+				h.take()
+			}
 		}
 		if closed {
 			return
@@ -229,7 +231,7 @@ func (h *hub) now() timers.Time { return timers.Time(time.Since(h.begin)) }
 func (h *hub) do(f func(Subject)) {
 	done := make(chan any, 1)
 	h.mu.Lock()
-	if h.closed && h.died != "" { // others have gone on to a new instance
+	if h.died != "" { // others may have gone on to a new instance
 		h.mu.Unlock()
 		panic(death(h.died))
 	}
@@ -239,12 +241,27 @@ func (h *hub) do(f func(Subject)) {
 	}
 	h.asked = append(h.asked, func() {
 		defer func() { done <- recover() }()
+		h.refuse()
 		f(h.s)
 	})
 	h.mu.Unlock()
 	h.wake()
 	if p := <-done; p != nil {
 		panic(p) // a verdict of the case, thrown within f
+	}
+}
+
+// refuse throws the verdict of a case whose request comes too late: a dead subject may need seconds for every one that
+// it does not answer.
+func (h *hub) refuse() {
+	h.mu.Lock()
+	died := h.died
+	h.mu.Unlock()
+	if died != "" {
+		panic(death(died))
+	}
+	if h.ctx.Err() != nil {
+		panic(&outcome{verdict: Broken, reason: "the run was ended"})
 	}
 }
 

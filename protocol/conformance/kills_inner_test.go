@@ -32,6 +32,10 @@ func swallows(name string, is func(b []byte) bool) bad {
 }
 
 func ipv4(b []byte) bool { return len(b) >= 20 && b[0]>>4 == 4 }
+func icmpErrors(b []byte) bool {
+	return ipv4(b) && b[9] == 1 && b[20] == 3 || ipv6(b) && b[6] == 58 && b[40] == 1
+}
+
 func ipv6(b []byte) bool { return len(b) >= 40 && b[0]>>4 == 6 }
 
 // injects changes what comes from the inner side.
@@ -55,7 +59,6 @@ func onPeers(name string, change func(p *conformance.PeerChange)) bad {
 
 var (
 	deliversAnyVersion = core("deliver-any-version")
-	icmpErrors         = func(b []byte) bool { return ipv4(b) && b[9] == 1 && b[20] == 3 || ipv6(b) && b[6] == 58 && b[40] == 1 }
 	noUnreachable      = swallows("no-unreachable", icmpErrors)
 	neverRemoves       = onPeers("never-removes", func(p *conformance.PeerChange) { p.Remove = false })
 )

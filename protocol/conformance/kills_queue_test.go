@@ -35,6 +35,6 @@ var queueKills = killers{
 			}
 			return kept(d)
 		}})},
-	"queue/down-discards":    {forgets("ignores-down", func(c *conformance.Change) { c.Up = nil })},
+	"queue/down-discards":    {neverDown},
 	"queue/removal-discards": {neverRemoves},
 }

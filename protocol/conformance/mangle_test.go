@@ -93,6 +93,7 @@ type mangled struct {
 	memory map[string]int
 	ready  conformance.Output
 	held   []conformance.SentDatagram // to leave at their time
+	known  *conformance.Datagram      // the latest that came, for wrappers that want it
 }
 
 func (m *mangled) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,10 +17,26 @@ type realRunner struct {
 	ctx  context.Context
 
 	mu     sync.Mutex
-	shared [2]*hub        // for cases on outer IPv4 and IPv6
+	shared [2]family
 	again  []again        // to be repeated when all windows are closed
 	bury   sync.WaitGroup // of instances that died
+	spare  chan struct{}  // instances at once of cases that cannot share one
+	failed atomic.Int32   // starts in a row that failed
 }
+
+// family is the shared instance for cases on outer IPv4 or IPv6.
+type family struct {
+	name   string
+	hub    *hub
+	deaths int
+}
+
+// A target that dies again and again is not shared any more: of each death all cases that run beside it would have to
+// be repeated. One that does not start again and again is not asked to any more.
+const (
+	mostDeaths = 3
+	mostStarts = 3
+)
 
 // again is a case that has to be run again, and how it ended.
 type again struct {
@@ -29,7 +46,12 @@ type again struct {
 }
 
 func newRealRunner(f Factory, caps Capabilities, o Options) *realRunner {
-	return &realRunner{f: f, caps: caps, o: o}
+	r := &realRunner{f: f, caps: caps, o: o, spare: make(chan struct{}, spareSlots),
+		shared: [2]family{{name: "shared4"}, {name: "shared6"}}}
+	if caps.Single {
+		r.spare = make(chan struct{}, 1)
+	}
+	return r
 }
 
 func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
@@ -99,20 +121,20 @@ func decided(r Result) bool {
 	return true
 }
 
-// repeat runs again what failed, each on an instance of its own: those that were on one that died, and those for
-// which the machine was too slow, one after the other, the others as many at once as there may be instances.
+// repeat runs again what failed, each on an instance of its own: those for which the machine was too slow one after
+// the other, the others as many at once as there may be instances.
 func (r *realRunner) repeat(ctx context.Context) {
 	var alone, beside []again
 	for _, a := range r.again {
 		failed := a.first.Verdict == Fail || a.first.Verdict == Warn
-		if a.died || !failed || a.c.Isolation == QuietMachine {
+		if !failed || a.c.Isolation == QuietMachine {
 			alone = append(alone, a)
 		} else {
 			beside = append(beside, a)
 		}
 	}
 	settle := func(a again) { r.out <- r.settle(ctx, a) }
-	each(ctx, beside, r.slots(), settle)
+	each(ctx, beside, cap(r.spare), settle)
 	each(ctx, alone, 1, settle)
 }
 
@@ -158,44 +180,51 @@ func finish(r Result, earlier []Attempt) Result {
 // families are kept apart because of implementations that mix up the addresses of one with those of the other: a bug
 // for the cases that ask about it, and not for all that happen to run beside them.
 func (r *realRunner) onShared(ctx context.Context, c Case) (Result, bool) {
-	family := 0
+	f := &r.shared[0]
 	if c.V6 && !r.caps.Single {
-		family = 1
+		f = &r.shared[1]
 	}
-	h, err := r.sharedHub(ctx, family)
+	h, err := r.sharedHub(ctx, f)
 	if err != nil {
 		return notStarted(c, err), false
+	}
+	if h == nil {
+		r.spare <- struct{}{}
+		defer func() { <-r.spare }()
+		res, _ := r.alone(ctx, c) // if it dies it dies of this case
+		return res, false
 	}
 	return r.attempt(newT(c, h.setup, r.caps, 1+h.allot(1), caseSeed(r.o.Seed, c.ID)), h)
 }
 
-func (r *realRunner) sharedHub(ctx context.Context, family int) (*hub, error) {
+// sharedHub gives the instance for a family, nil if it is not to be shared any more.
+func (r *realRunner) sharedHub(ctx context.Context, f *family) (*hub, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := &r.shared[family]
-	if *h != nil && (*h).dead() {
-		dead := *h
-		*h = nil
+	if f.hub != nil && f.hub.dead() {
+		dead := f.hub
+		f.hub = nil
+		f.deaths++
 		if r.caps.Single {
 			_ = dead.close()
 		} else {
 			r.bury.Go(func() { _ = dead.close() }) // it is dead: what its end says is in the results
 		}
 	}
-	if *h == nil {
-		started, _, err := r.start(ctx, Case{ID: []string{"shared4", "shared6"}[family], Isolation: Shared})
+	if f.hub == nil && f.deaths < mostDeaths {
+		started, _, err := r.start(ctx, Case{ID: f.name, Isolation: Shared})
 		if err != nil {
 			return nil, err
 		}
-		*h = started
+		f.hub = started
 	}
-	return *h, nil
+	return f.hub, nil
 }
 
 func (r *realRunner) closeShared() {
-	for _, h := range r.shared {
-		if h != nil {
-			_ = h.close() // what a target leaves behind is its own tests' business
+	for _, f := range r.shared {
+		if f.hub != nil {
+			_ = f.hub.close() // what a target leaves behind is its own tests' business
 		}
 	}
 }
@@ -219,10 +248,15 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 	if c.Setup != nil {
 		c.Setup(&setup)
 	}
+	if r.failed.Load() >= mostStarts {
+		return nil, setup, fmt.Errorf("it failed to %d times in a row", mostStarts)
+	}
 	s, err := r.f.New(setup)
 	if err != nil {
+		r.failed.Add(1)
 		return nil, setup, err
 	}
+	r.failed.Store(0)
 	h := newHub(ctx, s, c.Isolation != Shared || c.Run != nil)
 	h.setup = setup
 	return h, setup, nil

@@ -74,7 +74,8 @@ func checkPage(t *testing.T, d *report.Document) {
 		}
 	}
 	for _, want := range []string{
-		`<rect class="mark datagram-out broke"`, `class="band`, `title="encrypted timestamp"`, "passive keepalive due",
+		`<rect class="mark datagram-out broke"`, `class="band deciding"`, `title="encrypted timestamp"`,
+		"passive keepalive due",
 		"a keepalive between 10.020 and 10.720 s", "data:application/octet-stream;base64,Cg0NCg==",
 		"Data that nothing answers is answered by a keepalive after 10 s", "The other side takes silence for a dead peer",
 		"--only timer/keepalive/passive",

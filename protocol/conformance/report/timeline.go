@@ -178,10 +178,14 @@ func (c *chart) bandLabel(e *conformance.TraceEntry) string {
 }
 
 func (c *chart) bands(trace []conformance.TraceEntry, bottom float64) {
+	deciding := decidingWindow(trace)
 	c.eachBand(trace, func(e *conformance.TraceEntry, x1, x2 float64, row int) {
 		class := "band"
 		if strings.HasPrefix(e.Text, "no ") { // a window of silence: in it nothing may come
 			class += " silence"
+		}
+		if e == deciding {
+			class += " deciding"
 		}
 		y := float64(row * bandHeight)
 		fmt.Fprintf(&c.b, `<g class="%s"><title>%s: %s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`,

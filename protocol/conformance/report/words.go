@@ -33,9 +33,13 @@ func instant(e *conformance.TraceEntry) string {
 	return seconds(time.Duration(e.Earliest))
 }
 
+// span writes an interval, both ends with as many digits.
 func span(from, to timers.Time) string {
-	a := strings.TrimSuffix(seconds(time.Duration(from)), " s")
-	return a + " … " + seconds(time.Duration(to))
+	a, b := strings.TrimSuffix(seconds(time.Duration(from)), " s"), strings.TrimSuffix(seconds(time.Duration(to)), " s")
+	decimals := func(s string) int { return len(s) - strings.IndexByte(s, '.') - 1 }
+	most := max(decimals(a), decimals(b))
+	pad := func(s string) string { return s + strings.Repeat("0", most-decimals(s)) }
+	return pad(a) + " … " + pad(b) + " s"
 }
 
 // short rounds a real duration for people.

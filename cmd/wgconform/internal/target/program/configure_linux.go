@@ -33,7 +33,7 @@ func (s *Subject) apply(c *conformance.Change) error {
 		if err != nil {
 			return err
 		}
-		if _, err := converse(conn, setText(c)); err != nil {
+		if _, err := s.ask(conn, setText(c)); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ func New(ctx context.Context, command, kind string) (*Factory, error) {
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return nil, errors.New("exec: needs /dev/net/tun")
+	}
+	if strconv.IntSize != 64 {
+		return nil, errors.New("exec: needs a 64-bit machine: time stamps have another form elsewhere")
 	}
 	words, err := split(command, os.Getenv)
 	if err != nil {

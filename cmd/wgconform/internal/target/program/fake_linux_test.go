@@ -152,7 +152,7 @@ func die(how string) {
 
 // serve answers on the configuration socket.
 func serve(l net.Listener, habit string, u *net.UDPConn) {
-	for first := true; ; first = false {
+	for served := 1; ; served++ {
 		c, err := l.Accept()
 		if err != nil {
 			return
@@ -160,11 +160,14 @@ func serve(l net.Listener, habit string, u *net.UDPConn) {
 		for s := bufio.NewScanner(c); s.Scan() && s.Text() != ""; {
 		}
 		answer := "errno=0\n\n"
-		if habit == "unsupported" && !first {
+		if habit == "unsupported" && served > 1 {
 			answer = "errno=95\n\n"
 		}
 		_, _ = c.Write([]byte(answer))
 		c.Close()
+		if habit == "mute" && served == 4 { // state, set, and two more
+			select {}
+		}
 		if habit == "chatty" {
 			time.AfterFunc(time.Second, func() { // as one that looks for its updates
 				_, _ = u.WriteToUDPAddrPort([]byte("hello?"), net.UDPAddrFromAddrPort(tester4).AddrPort())

@@ -37,6 +37,7 @@ type machine struct {
 	mu     sync.Mutex
 	runs   bool          // what was started last
 	status string        // how it ended
+	words  string        // its last ones; empty: not asked for yet
 	gone   chan struct{} // closed: nothing is left of it
 }
 
@@ -164,7 +165,7 @@ func (m *machine) start(words []string) error {
 	mark := fmt.Sprintf("\x00%x\x00", time.Now().UnixNano())
 	m.said.begin(mark)
 	m.mu.Lock()
-	m.runs, m.status, m.gone = true, "", make(chan struct{})
+	m.runs, m.status, m.words, m.gone = true, "", "", make(chan struct{})
 	m.mu.Unlock()
 	if err := m.order(order{Start: words, Mark: mark}); err != nil {
 		return err
@@ -204,19 +205,20 @@ func (m *machine) goneChannel() chan struct{} {
 // death is why the program is gone, with its last words; empty: it runs.
 func (m *machine) death() string {
 	m.mu.Lock()
-	runs, status := m.runs, m.status
-	m.mu.Unlock()
-	if runs {
+	defer m.mu.Unlock()
+	if m.runs {
 		return ""
 	}
-	select {
-	case <-m.said.ended():
-	case <-time.After(time.Second): // a process of it goes on talking
+	if m.words == "" {
+		select {
+		case <-m.said.ended():
+		case <-time.After(200 * time.Millisecond): // a process of it is left and goes on talking
+		}
+		if m.words = m.said.String(); m.words == "" {
+			m.words = "none"
+		}
 	}
-	if words := m.said.String(); words != "" {
-		status += "; its last words:\n" + words
-	}
-	return status
+	return m.status + "; its last words:\n" + m.words
 }
 
 // close ends the machine and all that runs there, and waits for that.

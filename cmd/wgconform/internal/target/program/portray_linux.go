@@ -5,7 +5,9 @@ import (
 	"net/netip"
 )
 
-var protocols = map[uint8]string{0: "hop-by-hop options (MLD?)", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
+var protocols = map[uint8]string{
+	0: "hop-by-hop options (MLD)", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6",
+}
 
 // portray describes an IP packet in one line.
 func portray(ip []byte) string {

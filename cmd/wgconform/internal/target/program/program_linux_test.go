@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -141,6 +142,28 @@ func TestDeath(t *testing.T) {
 	}
 }
 
+// A program that runs on but does not answer any more is dead too, and can be restarted.
+func TestMute(t *testing.T) {
+	s := subject(t, factory(t, fakeCommand(t, "mute")), nil)
+	var err error
+	for range 3 {
+		_, err = s.State()
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("no answer: %v", err)
+	}
+	o := until(t, s, "its death", func(o *conformance.Output) bool { return o.Died != "" })
+	if !strings.Contains(o.Died, "gave no answer") {
+		t.Errorf("died of %q", o.Died)
+	}
+	if err := s.Restart(s.Now(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Take(o); o.Died != "" {
+		t.Errorf("after the restart it is dead: %s", o.Died)
+	}
+}
+
 // A program that goes into the background is followed there.
 func TestBackground(t *testing.T) {
 	s := subject(t, factory(t, fakeCommand(t, "daemon")), nil)
@@ -218,14 +241,11 @@ func TestAdvance(t *testing.T) {
 
 var programsOnce = sync.OnceValues(func() (map[string]string, error) {
 	// Programs are built where the tests' own binary is: go test removes that folder.
-	dir, err := filepath.Abs(filepath.Dir("/proc/self/exe"))
+	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.EvalSymlinks("/proc/self/exe"); err != nil {
-		return nil, err
-	}
-	dir = filepath.Dir(dir)
+	dir := filepath.Dir(self)
 	built := map[string]string{}
 	for name, from := range map[string]string{
 		"wgnode": "github.com/purewire/purewire/cmd/wgnode", "wireguard-go": "golang.zx2c4.com/wireguard",

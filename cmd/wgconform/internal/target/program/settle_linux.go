@@ -38,7 +38,8 @@ func (s *Subject) settle() {
 type sort int
 
 const (
-	byDatagram sort = iota + 1
+	byDatagram4 sort = iota + 1 // each family has its socket
+	byDatagram6
 	byPacket
 	byAsking
 )

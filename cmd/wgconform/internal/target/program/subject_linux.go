@@ -115,10 +115,11 @@ func (s *Subject) start() error {
 		if why := s.machine.death(); why != "" {
 			return fmt.Errorf("%s: %s", s.words[0], why)
 		}
-		if s.link, last = s.cable.subject.LinkByName(interfaceName); last != nil {
+		// In this order: one that goes into the background may make its interface twice, but answers at the end.
+		if _, last = s.State(); last != nil {
 			continue
 		}
-		if _, last = s.State(); last == nil {
+		if s.link, last = s.cable.subject.LinkByName(interfaceName); last == nil {
 			return stack(s.machine.network, interfaceName, s.setup.Host)
 		}
 	}
@@ -138,7 +139,11 @@ func (s *Subject) wait(now timers.Time) {
 // Input implements conformance.Subject.
 func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
 	s.wait(now)
-	s.after(byDatagram)
+	family := byDatagram4
+	if len(in) > 0 && in[0].Remote.Addr().Is6() {
+		family = byDatagram6
+	}
+	s.after(family)
 	s.drain()
 	before := s.Now()
 	s.arrived = map[tag]conformance.Stamp{}
@@ -333,11 +338,21 @@ func (s *Subject) State() (conformance.State, error) {
 	if err != nil {
 		return conformance.State{}, err
 	}
-	lines, err := converse(conn, "get=1\n\n")
+	lines, err := s.ask(conn, "get=1\n\n")
 	if err != nil {
 		return conformance.State{}, err
 	}
 	return parseState(lines, publicKey)
+}
+
+// ask makes a request. A program that does not answer any more is as good as dead, and worse for those who wait for
+// it: in boringtun a thread that panics keeps the lock of everything.
+func (s *Subject) ask(conn net.Conn, request string) ([]string, error) {
+	lines, err := converse(conn, request)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.machine.died(fmt.Sprintf("it runs, but gave no answer on its configuration socket within %v", uapiPatience))
+	}
+	return lines, err
 }
 
 // UAPI implements conformance.UAPISubject.

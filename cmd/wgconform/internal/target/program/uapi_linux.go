@@ -15,12 +15,12 @@ import (
 )
 
 // uapiPatience is how long a program may take for an answer on its configuration socket.
-const uapiPatience = 10 * time.Second
+const uapiPatience = 5 * time.Second
 
 // errnoUnsupported is EOPNOTSUPP, by which a program says that it knows but cannot do what was asked.
 const errnoUnsupported = 95
 
-// setText writes a change as a set operation (rules UAPI). What concerns the interface itself, MTU and up, is not in it.
+// setText writes a change as a set operation (rules UAPI), without what concerns the interface itself: MTU and up.
 func setText(c *conformance.Change) string {
 	var b strings.Builder
 	line := func(key, value string) { b.WriteString(key + "=" + value + "\n") }
@@ -80,7 +80,8 @@ func converse(conn net.Conn, operation string) (lines []string, err error) {
 	if _, err := conn.Write([]byte(operation)); err != nil {
 		return nil, fmt.Errorf("configuration socket: %w", err)
 	}
-	for s := bufio.NewScanner(conn); s.Scan(); {
+	s := bufio.NewScanner(conn)
+	for s.Scan() {
 		text, ends := strings.CutPrefix(s.Text(), "errno=")
 		if !ends {
 			if s.Text() != "" {
@@ -97,6 +98,9 @@ func converse(conn net.Conn, operation string) (lines []string, err error) {
 			return nil, fmt.Errorf("the program refuses: errno=%d", number)
 		}
 		return lines, nil
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("configuration socket: %w", err)
 	}
 	return nil, errors.New("configuration socket: the answer ends without errno")
 }
