@@ -81,7 +81,7 @@ var macCases = []Case{
 	},
 	{
 		ID: "cookie/mac1/old-key", Rules: []string{"COOKIE-21"}, Level: Should, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInterface, Lasts: 6 * time.Second,
+		Needs: NeedConfigure | NeedInterface, Lasts: 2 * time.Second,
 		Title: "After a change of key a message for the old public key is dropped", Why: whyMAC1,
 		Run: func(t *T) {
 			p := t.Peer()

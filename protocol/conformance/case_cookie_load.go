@@ -10,10 +10,10 @@ import (
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
-// loadCase is a case about a subject under load.
-func loadCase(id string, rules []string, level Level, title string, run func(*T)) Case {
+// loadCase is a case about a subject under load. They are short, for each has the machine for itself.
+func loadCase(id string, rules []string, level Level, lasts time.Duration, title string, run func(*T)) Case {
 	return Case{ID: "cookie/load/" + id, Rules: rules, Level: level, Isolation: QuietMachine,
-		Needs: NeedConfigure | NeedLoad, Lasts: 14 * time.Second, Setup: SlowHandshakes, Title: title, Why: whyCookie,
+		Needs: NeedConfigure | NeedLoad, Lasts: lasts, Setup: SlowHandshakes, Title: title, Why: whyCookie,
 		Run: run}
 }
 
@@ -27,35 +27,39 @@ func baked(t *T, p *Peer) (reply *Got, i *peer.Initiation) {
 }
 
 // worked lets the queue of a subject under load be worked off.
-func worked(t *T) Window { return t.Between(t.Last(), 0, 5*time.Second) }
+func worked(t *T) Window { return t.Between(t.Last(), 0, 2*time.Second) }
 
 var loadCases = []Case{
-	loadCase("no-cookie-no-response", []string{"COOKIE-12", "COOKIE-18"}, Must,
+	loadCase("no-cookie-no-response", []string{"COOKIE-12", "COOKIE-18"}, Must, 3*time.Second,
 		"Under load an initiation without mac2 gets a cookie, and with it a response", loadCookie),
-	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, "Under load a wrong mac2 is as good as none", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		b := p.Initiate(peer.Spec{}).Bytes
-		copy(b[132:], t.Text(16))
-		p.Send(b)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
-	}),
-	loadCase("bad-mac1-is-silent", []string{"COOKIE-02"}, Must, "Under load too a wrong mac1 is not answered", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		b := p.Initiate(peer.Spec{}).Bytes
-		b[116] ^= 1
-		p.Send(b)
-		p.SilenceStill(AnyDatagram, time.Second)
-	}),
-	loadCase("receiver-index", []string{"COOKIE-13"}, Must, "A cookie reply names the sender index that it answers",
+	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, 2*time.Second,
+		"Under load a wrong mac2 is as good as none", func(t *T) {
+			p := t.Peer()
+			t.Overload()
+			b := p.Initiate(peer.Spec{}).Bytes
+			copy(b[132:], t.Text(16))
+			p.Send(b)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+		}),
+	loadCase("bad-mac1-is-silent", []string{"COOKIE-02"}, Must, 2*time.Second,
+		"Under load too a wrong mac1 is not answered", func(t *T) {
+			p := t.Peer()
+			t.Overload()
+			b := p.Initiate(peer.Spec{}).Bytes
+			b[116] ^= 1
+			p.Send(b)
+			p.SilenceStill(AnyDatagram, time.Second)
+		}),
+	loadCase("receiver-index", []string{"COOKIE-13"}, Must, 2*time.Second,
+		"A cookie reply names the sender index that it answers",
 		func(t *T) {
 			p := t.Peer()
 			reply, i := baked(t, p)
 			t.Equal("the receiver index", fmt.Sprintf("%08x", reply.Receiver()), fmt.Sprintf("%08x", i.Index))
 		}),
-	loadCase("bound-to-port", []string{"COOKIE-14"}, Must, "A cookie is good for the port that it was sent to, only",
+	loadCase("bound-to-port", []string{"COOKIE-14"}, Must, 4*time.Second,
+		"A cookie is good for the port that it was sent to, only",
 		func(t *T) {
 			p := t.Peer()
 			here, _ := baked(t, p)
@@ -66,7 +70,8 @@ var loadCases = []Case{
 			p.Send(p.Initiate(peer.Spec{Cookie: here.Cookie}).Bytes)
 			p.SilenceStill(Response, 2*time.Second)
 		}),
-	loadCase("nonces", []string{"COOKIE-16"}, Must, "Each cookie reply has a nonce of its own, around the same cookie",
+	loadCase("nonces", []string{"COOKIE-16"}, Must, 3*time.Second,
+		"Each cookie reply has a nonce of its own, around the same cookie",
 		func(t *T) {
 			p := t.Peer()
 			seen := map[string]bool{}
@@ -88,19 +93,20 @@ var loadCases = []Case{
 				t.Check(bytes.Equal(cookie, g.Cookie), fmt.Sprintf("the cookie %x", cookie), fmt.Sprintf("%x", g.Cookie))
 			}
 		}),
-	loadCase("to-the-source", []string{"COOKIE-17"}, Must, "A cookie reply goes where the message came from", func(t *T) {
-		p := t.Peer()
-		p.Connect()
-		t.Wait(30 * time.Millisecond)
-		t.Overload()
-		elsewhere := p.NewPort()
-		p.SendFrom(elsewhere, p.Initiate(peer.Spec{}).Bytes)
-		g := t.Expect(Match{"cookie reply to the peer", func(g *Got) bool {
-			return CookieReply.Is(g) && g.Remote.Port() != 0 && (g.Remote == elsewhere || g.Remote == p.Addr)
-		}}, t.Soon())
-		t.Equal("the address that it goes to", g.Remote, elsewhere)
-	}),
-	loadCase("tos", []string{"QOS-01"}, Should, "A cookie reply has the TOS 0", func(t *T) {
+	loadCase("to-the-source", []string{"COOKIE-17"}, Must, 2*time.Second,
+		"A cookie reply goes where the message came from", func(t *T) {
+			p := t.Peer()
+			p.Connect()
+			t.Wait(30 * time.Millisecond)
+			t.Overload()
+			elsewhere := p.NewPort()
+			p.SendFrom(elsewhere, p.Initiate(peer.Spec{}).Bytes)
+			g := t.Expect(Match{"cookie reply to the peer", func(g *Got) bool {
+				return CookieReply.Is(g) && g.Remote.Port() != 0 && (g.Remote == elsewhere || g.Remote == p.Addr)
+			}}, t.Soon())
+			t.Equal("the address that it goes to", g.Remote, elsewhere)
+		}),
+	loadCase("tos", []string{"QOS-01"}, Should, 2*time.Second, "A cookie reply has the TOS 0", func(t *T) {
 		if t.Caps.Has&NeedTOS == 0 {
 			t.Unsupported("the outer TOS cannot be seen")
 		}
@@ -108,27 +114,29 @@ var loadCases = []Case{
 		reply, _ := baked(t, p)
 		t.Equal("the outer TOS", reply.TOS, byte(0))
 	}),
-	loadCase("held", []string{"DOS-02"}, Should, "Load is held for a second after it was seen", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		t.Wait(200 * time.Millisecond)
-		p.Send(p.Initiate(peer.Spec{}).Bytes)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
-	}),
-	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, "Load ends when the flood does", func(t *T) {
-		p := t.Peer()
-		t.Overload()
-		t.Wait(9 * time.Second)
-		p.Send(p.Initiate(peer.Spec{}).Bytes)
-		g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-		t.Check(g.Kind == peer.KindResponse, "a response", g.String())
-	}),
-	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must,
+	loadCase("held", []string{"DOS-02"}, Should, 2*time.Second,
+		"Load is held for a second after it was seen", func(t *T) {
+			p := t.Peer()
+			t.Overload()
+			t.Wait(200 * time.Millisecond)
+			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+		}),
+	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second,
+		"Load ends when the flood does", func(t *T) {
+			p := t.Peer()
+			t.Overload()
+			t.Wait(4 * time.Second)
+			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			t.Check(g.Kind == peer.KindResponse, "a response", g.String())
+		}),
+	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must, 7*time.Second,
 		"Under load a source gets few handshakes at once, even with cookies, and no cookies for the rest", limited),
 	{
 		ID: "cookie/load/data-goes-on", Rules: []string{"DOS-05"}, Level: Must, Isolation: QuietMachine,
-		Needs: NeedConfigure | NeedLoad | NeedInner, Lasts: 14 * time.Second, Setup: SlowHandshakes,
+		Needs: NeedConfigure | NeedLoad | NeedInner, Lasts: 3 * time.Second, Setup: SlowHandshakes,
 		Title: "A flood of handshakes does not stop the data of sessions", Why: whyCookie,
 		Run: func(t *T) {
 			p := t.Peer()
@@ -146,7 +154,7 @@ var loadCases = []Case{
 	},
 	{
 		ID: "cookie/load/threshold", Rules: []string{"DOS-01"}, Level: Impl, Isolation: QuietMachine,
-		Needs: NeedConfigure | NeedLoad, Lasts: 14 * time.Second, Setup: SlowHandshakes,
+		Needs: NeedConfigure | NeedLoad, Lasts: 2 * time.Second, Setup: SlowHandshakes,
 		Title: "How many initiations at once bring it under load", Why: "It says how soon clients wait a round trip more.",
 		Run: func(t *T) {
 			p := t.flooder()

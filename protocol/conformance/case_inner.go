@@ -201,7 +201,7 @@ func badInnerCases() (list []Case) {
 		list = append(list, Case{
 			// Of its own, for nobody else could tell whose packet it is if it comes out.
 			ID: "inner/drop/" + b.id, Rules: []string{b.rule}, Level: Must, Isolation: OwnInstance,
-			Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: b.title + " is dropped in silence",
+			Needs: NeedConfigure | NeedInner, Lasts: 1500 * time.Millisecond, Title: b.title + " is dropped in silence",
 			Why: "The host's stack takes what comes out of the tunnel for checked; the session must not suffer either.",
 			Run: func(t *T) {
 				p := t.Peer()
@@ -209,8 +209,8 @@ func badInnerCases() (list []Case) {
 				t.Premise(func() { s.Deliver(p.Inbound()) })
 				t.Forget()
 				p.Send(s.Seal(b.make(t, p)))
-				t.SilenceStill(Delivery, 500*time.Millisecond)
-				p.SilenceStill(AnyDatagram, 500*time.Millisecond)
+				t.SilenceStill(Delivery, 300*time.Millisecond)
+				p.SilenceStill(AnyDatagram, 300*time.Millisecond)
 				s.Deliver(p.Inbound())
 			},
 		})

@@ -11,7 +11,7 @@ var lifeCases = slices.Concat(lifeRestart, bothRoles(lifeDown), lifeMore, lifeKe
 
 var lifeDown = Case{
 	ID: "life/down/wipes-sessions", Rules: []string{"LIFE-04"}, Level: Must, Isolation: OwnInstance,
-	Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 8 * time.Second,
+	Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 2 * time.Second,
 	Title: "An interface that was down has forgotten its sessions",
 	Why:   "Who takes a tunnel down wants its keys gone.",
 	Run: func(t *T) {
@@ -30,7 +30,7 @@ var lifeDown = Case{
 var lifeRestart = []Case{
 	{
 		ID: "life/restart/unknown-index-is-silent", Rules: []string{"LIFE-02", "QUIET-03"}, Level: Must,
-		Isolation: OwnInstance, Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 6 * time.Second,
+		Isolation: OwnInstance, Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 4 * time.Second,
 		Title: "A subject that was restarted says nothing to data of its former life",
 		Why:   "An answer would tell a stranger that somebody is there, and a handshake that anybody can start is a flood.",
 		Run: func(t *T) {
@@ -45,7 +45,7 @@ var lifeRestart = []Case{
 	},
 	{
 		ID: "life/restart/begins-anew", Rules: []string{"LIFE-01"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 6 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 3 * time.Second,
 		Title: "A subject that was restarted begins with a handshake",
 		Why:   "State on disk would be a session key on disk.",
 		Run: func(t *T) {
@@ -63,7 +63,7 @@ var lifeRestart = []Case{
 	},
 	{
 		ID: "life/restart/replayed-initiation", Rules: []string{"LIFE-03", "HS-16"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 8 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedRestart, Lasts: 3 * time.Second,
 		Title: "After a restart an old initiation that is replayed makes no session that is used",
 		Why:   "The one who replays it cannot confirm; data sent on it would be lost to the real peer.",
 		Run: func(t *T) {
@@ -99,7 +99,7 @@ var lifeMore = []Case{
 	},
 	{
 		ID: "life/up/initiates-at-once", Rules: []string{"LIFE-04", "TIMER-22"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 8 * time.Second, Bug: "B108",
+		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 2 * time.Second, Bug: "B108",
 		Title: "After down and up a handshake may begin at once",
 		Why:   "Waiting for the 5 s rule of the former life would delay every resume.",
 		Run: func(t *T) {
@@ -115,7 +115,7 @@ var lifeMore = []Case{
 	},
 	{
 		ID: "life/port/keeps-sessions", Rules: []string{"LIFE-09"}, Level: Should, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 6 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 2 * time.Second,
 		Title: "Sessions go on when the port changes", Why: "The peer learns the new port from the next packet.",
 		Run: func(t *T) {
 			p := t.Peer()
@@ -130,7 +130,7 @@ var lifeMore = []Case{
 	},
 	{
 		ID: "life/wall/jump-changes-no-timer", Rules: []string{"LIFE-07"}, Level: Should, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedWall, Lasts: 14 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedWall, Lasts: 13 * time.Second,
 		Title: "A jump of the wall clock moves no timer and ends no session",
 		Why:   "Machines set their clock when the network is there, which is when the tunnel begins.",
 		Run: func(t *T) {
@@ -145,7 +145,7 @@ var lifeMore = []Case{
 	},
 	{
 		ID: "life/end/no-goodbye", Rules: []string{"LIFE-10"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedRestart, Lasts: 5 * time.Second, Title: "A subject that ends sends no farewell",
+		Needs: NeedConfigure | NeedRestart, Lasts: 3 * time.Second, Title: "A subject that ends sends no farewell",
 		Why: "There is no such message, and whoever could forge one could end tunnels.",
 		Run: func(t *T) {
 			p := t.Peer()

@@ -78,7 +78,7 @@ var qosCases = []Case{
 		}),
 	{
 		ID: "qos/mark/on-all", Rules: []string{"QOS-05"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 4 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 2 * time.Second,
 		Title: "The configured mark is on handshakes and data",
 		Why:   "Without it the tunnel's packets are routed into itself.",
 		Run: func(t *T) {

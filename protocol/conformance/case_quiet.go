@@ -108,7 +108,7 @@ var quietMore = []Case{
 
 var quietIdle = Case{
 	ID: "quiet/idle/for-ever", Rules: []string{"QUIET-04", "TIMER-21"}, Level: Must, Isolation: Shared,
-	Needs: NeedConfigure | NeedInner, Lasts: 205 * time.Second,
+	Needs: NeedConfigure | NeedInner, Lasts: 190 * time.Second,
 	Title: "After the last passive keepalive an idle session is silent", Why: whyQuiet,
 	Run: func(t *T) {
 		p := t.Peer()
@@ -116,6 +116,6 @@ var quietIdle = Case{
 		at := p.Send(s.Seal(pad(p.Inbound())))
 		t.Premise(func() { p.Expect(Keepalive.On(s), t.Due(Passive, at)) })
 		s.Keepalive()
-		p.SilenceStill(AnyDatagram, 185*time.Second)
+		p.SilenceStill(AnyDatagram, 172*time.Second)
 	},
 }

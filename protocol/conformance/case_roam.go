@@ -111,7 +111,7 @@ var roamMoves = []Case{
 		}),
 	{
 		ID: "roam/family/four-to-six", Rules: []string{"ROAM-06"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedIPv6, Lasts: 5 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedIPv6, Lasts: 2 * time.Second,
 		Title: "A peer may move from IPv4 to IPv6 and back", Why: "Mobile networks differ in what they have.",
 		Run: func(t *T) {
 			p := t.Peer()

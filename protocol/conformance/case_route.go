@@ -121,7 +121,7 @@ var routeCases = []Case{
 		}),
 	{
 		ID: "inner/route/default", Rules: []string{"ROUTE-07"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner, Lasts: 5 * time.Second, Title: "0.0.0.0/0 and ::/0 are prefixes like others",
+		Needs: NeedConfigure | NeedInner, Lasts: 2 * time.Second, Title: "0.0.0.0/0 and ::/0 are prefixes like others",
 		Why: "They are what most VPN clients have.",
 		Run: func(t *T) {
 			p := t.NewPeer(PeerOptions{AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"),
@@ -202,10 +202,15 @@ var queueCases = []Case{
 			t.Inject(packets[1:]...)
 			var s *Session
 			t.Premise(func() { s = p.Reply(p.Expect(Initiation, t.Between(first, 0, time.Second))) })
+			next := uint64(0)
 			for i, b := range packets {
 				g := p.Expect(Data.On(s), t.Soon())
-				t.Check(string(g.Inner) == string(b) && g.Counter == uint64(i), fmt.Sprintf("packet %d with counter %d", i, i),
-					fmt.Sprintf("another one with counter %d", g.Counter))
+				if i == 0 { // whether a keepalive goes first is a question of HS-15
+					next = uint64(len(t.Take(Keepalive.On(s))))
+				}
+				t.Check(string(g.Inner) == string(b) && g.Counter == next, fmt.Sprintf("packet %d with counter %d", i, next),
+					fmt.Sprintf("%v with counter %d", g, g.Counter))
+				next++
 			}
 		},
 	},
@@ -257,7 +262,7 @@ var queueCases = []Case{
 	},
 	{
 		ID: "queue/down-discards", Rules: []string{"QUEUE-07"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 8 * time.Second,
+		Needs: NeedConfigure | NeedInner | NeedInterface, Lasts: 3 * time.Second,
 		Title: "Packets that wait are discarded when the interface goes down",
 		Why:   "After hours of sleep they would be sent to whoever has the address now.",
 		Run: func(t *T) {

@@ -124,7 +124,7 @@ var statCases = []Case{
 		}),
 	{
 		ID: "stat/kept/down-and-up", Rules: []string{"STAT-06"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInterface | NeedState, Lasts: 6 * time.Second,
+		Needs: NeedConfigure | NeedInterface | NeedState, Lasts: 2 * time.Second,
 		Title: "The counters outlive the interface being down", Why: "Laptops do this many times a day.",
 		Run: func(t *T) {
 			p := t.Peer()

@@ -226,6 +226,27 @@ func (h *hub) dead() bool {
 	return h.died != ""
 }
 
+// lost asks the subject whether it still answers, where it can: one that is gone may have made a case fail that had no
+// part in its death.
+func (h *hub) lost() bool {
+	if !h.dead() {
+		h.probe()
+	}
+	return h.dead()
+}
+
+func (h *hub) probe() {
+	defer func() { _ = recover() }() // an outcome: it is dead, or the run was ended
+	h.do(func(s Subject) { _, _ = s.State() })
+}
+
+// last is how the subject died.
+func (h *hub) last() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.died
+}
+
 func (h *hub) now() timers.Time { return timers.Time(time.Since(h.begin)) }
 
 func (h *hub) do(f func(Subject)) {

@@ -30,6 +30,8 @@ var wide = map[string]string{
 	"delivers-nothing":     "every probe needs a delivery",
 	"answers-nobody":       "no handshake that the suite begins completes",
 	"keepalive-no-confirm": "the suite's peers confirm their sessions with keepalives",
+	"keepalive-by-default": "it sends what nobody asked for, to every peer",
+	"answers-initiations":  "it has an answer more for every handshake, and for those that want none",
 	"resets":               "it answers what it drops, and silence is what every case about a drop wants",
 }
 

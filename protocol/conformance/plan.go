@@ -11,7 +11,7 @@ const (
 	ownSlots    = 4  // instances at once of cases that have one to themselves
 	spareSlots  = 8  // and of those that share one but cannot
 	// startTime is what the start of an instance is reckoned with, and listenTime what the first one listens besides.
-	startTime  = time.Second
+	startTime  = 300 * time.Millisecond
 	listenTime = 5 * time.Second
 	// paceTime is between two initiations on a shared instance: 40 a second, below what any implementation takes for a
 	// flood.

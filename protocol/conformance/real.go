@@ -272,9 +272,9 @@ func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
 	res.Seed = r.o.Seed
 	if !decided(res) {
 		res.Notes = append(res.Notes, h.strayed(res.Trace)...)
-	}
-	if died {
-		res.Stderr = res.Actual
+		if died = died || h.lost(); died {
+			res.Stderr = h.last()
+		}
 	}
 	return res, died
 }

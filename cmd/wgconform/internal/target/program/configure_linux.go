@@ -17,6 +17,9 @@ func (s *Subject) Configure(now timers.Time, c conformance.Change) error {
 
 // apply brings a change about: MTU and down before what goes to the socket, up after it, as wg-quick(8) does.
 func (s *Subject) apply(c *conformance.Change) error {
+	if c.MTU != nil || c.Up != nil {
+		s.after(byHost)
+	}
 	if c.MTU != nil {
 		if err := s.cable.subject.LinkSetMTU(s.link, *c.MTU); err != nil {
 			return fmt.Errorf("MTU %d: %w", *c.MTU, err)
@@ -57,6 +60,7 @@ func (s *Subject) apply(c *conformance.Change) error {
 // SetAddresses implements conformance.HostSubject.
 func (s *Subject) SetAddresses(now timers.Time, add, remove []netip.Prefix) error {
 	s.wait(now)
+	s.after(byHost)
 	if err := s.cable.addresses(s.cable.end, add, true); err != nil {
 		return err
 	}

@@ -42,10 +42,11 @@ const (
 	byDatagram6
 	byPacket
 	byAsking
+	byHost // interfaces, addresses, signals
 )
 
 const (
-	calmPatience = 50 * time.Millisecond
+	calmPatience = 100 * time.Millisecond
 	calmPause    = 200 * time.Microsecond
 )
 

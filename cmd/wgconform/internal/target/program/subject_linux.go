@@ -312,6 +312,7 @@ func (s *Subject) Restart(now timers.Time, wall time.Time) error {
 		return s.SetWall(now, wall)
 	}
 	s.wait(now)
+	s.after(byHost)
 	s.drain() // what it did before
 	if err := s.machine.kill(); err != nil {
 		return err
