@@ -308,7 +308,7 @@ var ageAccepts = keyCase("age/receives-until-180", []string{"KEY-10"}, Must, 186
 		s.Deliver(p.Inbound())
 	})
 
-var ageDrops = after("B063 (boringtun)", keyCase("age/dropped-after-180", []string{"KEY-10"}, Must, 190*time.Second,
+var ageDrops = after("B063 (boringtun)", keyCase("age/dropped-after-180", []string{"KEY-10"}, Must, 185*time.Second,
 	"A session of more than 180 s does not receive",
 	"A stolen key must not be good for more than three minutes.", func(t *T) {
 		p := t.Peer()
@@ -320,7 +320,7 @@ var ageDrops = after("B063 (boringtun)", keyCase("age/dropped-after-180", []stri
 	}))
 
 var ageCases = []Case{
-	keyCase("age/from-response-received", []string{"KEY-11"}, Must, 192*time.Second,
+	keyCase("age/from-response-received", []string{"KEY-11"}, Must, 187*time.Second,
 		"The initiator's session is as old as the response, not as the initiation",
 		"If the ends count from different moments, one of them sends what the other drops.", func(t *T) {
 			p := t.Peer()
@@ -334,7 +334,7 @@ var ageCases = []Case{
 			before(t, s, rejectAfter)
 			s.Deliver(inbound(t, p, 288))
 		}),
-	keyCase("age/from-response-sent", []string{"KEY-11"}, Must, 190*time.Second,
+	keyCase("age/from-response-sent", []string{"KEY-11"}, Must, 185*time.Second,
 		"The responder's session is as old as its response, not as its confirmation",
 		"If the ends count from different moments, one of them sends what the other drops.", func(t *T) {
 			p := t.Peer()
@@ -345,7 +345,7 @@ var ageCases = []Case{
 			s.Send(inbound(t, p, 304))
 			t.Silence(Delivery, time.Second)
 		}),
-	keyCase("age/previous-is-dropped-too", []string{"KEY-10"}, Must, 190*time.Second,
+	keyCase("age/previous-is-dropped-too", []string{"KEY-10"}, Must, 185*time.Second,
 		"The session before the present one is dropped at 180 s of its own age",
 		"Each key has its own life; a renewal does not lengthen that of the old one.", func(t *T) {
 			p := t.Peer()

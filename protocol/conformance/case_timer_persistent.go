@@ -144,14 +144,14 @@ var persistentCases = []Case{
 				g = p.Expect(Initiation, w)
 			}
 		})),
-	after("B109 (NepTUN)", timerCase("persistent/after-expiry", []string{"TIMER-20"}, Must, 198*time.Second,
+	after("B109 (NepTUN)", timerCase("persistent/after-expiry", []string{"TIMER-20"}, Must, 188*time.Second,
 		"With persistent keepalives a session that has expired is replaced without any traffic",
 		"A server behind a NAT can be reached only if its tunnel is up before somebody needs it.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			t.WaitUntil(s.Made.Latest.Add(170 * time.Second))
-			g := persist(p, s, 12)
-			p.Expect(Initiation, t.DuePersistent(12, g.At))
+			t.WaitUntil(s.Made.Latest.Add(173 * time.Second))
+			g := persist(p, s, 10)
+			p.Expect(Initiation, t.DuePersistent(10, g.At))
 		})),
 }
 

@@ -138,7 +138,7 @@ var rekeyOnReceiveCases = []Case{
 }
 
 var expiredWaits = after("B064 (NetBSD)", timerCase("expired/starts-handshake", []string{"TIMER-11"}, Must,
-	190*time.Second, "At 180 s a packet starts a handshake and nothing goes on the old session",
+	186*time.Second, "At 180 s a packet starts a handshake and nothing goes on the old session",
 	"Reject-After-Time is the promise that keys older than three minutes protect nothing any more.", func(t *T) {
 		p := t.Peer()
 		s := p.Handshake()
@@ -147,10 +147,10 @@ var expiredWaits = after("B064 (NetBSD)", timerCase("expired/starts-handshake", 
 		t.Forget()
 		t.Inject(p.Outbound())
 		p.Expect(Initiation, t.Soon())
-		p.Silence(Transport, 3*time.Second)
+		p.Silence(Transport, 2*time.Second)
 	}))
 
-var expiredTakesOver = timerCase("expired/packet-waits", []string{"TIMER-11"}, Must, 190*time.Second,
+var expiredTakesOver = timerCase("expired/packet-waits", []string{"TIMER-11"}, Must, 186*time.Second,
 	"A packet for a session of more than 180 s waits for the new one",
 	"The first packet after a pause must not be lost: it may be the only one.", func(t *T) {
 		p := t.Peer()
@@ -164,7 +164,7 @@ var expiredTakesOver = timerCase("expired/packet-waits", []string{"TIMER-11"}, M
 		p.Expect(Data.On(fresh).Carrying(packet), t.Soon())
 	})
 
-var idleIsLeftAlone = timerCase("rekey/idle", []string{"TIMER-21"}, Must, 192*time.Second,
+var idleIsLeftAlone = timerCase("rekey/idle", []string{"TIMER-21"}, Must, 188*time.Second,
 	"A session that carried data and then rests is not renewed",
 	"A phone that does nothing must not wake its radio every two minutes.", func(t *T) {
 		p := t.Peer()
@@ -172,5 +172,5 @@ var idleIsLeftAlone = timerCase("rekey/idle", []string{"TIMER-21"}, Must, 192*ti
 		t.Wait(time.Second)
 		s.Fetch(p.Outbound())
 		s.Keepalive()
-		p.Silence(AnyDatagram, 185*time.Second)
+		p.Silence(AnyDatagram, 183*time.Second)
 	})
