@@ -9,8 +9,8 @@ import (
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
-var timerCases = slices.Concat(retransmitCases, giveUpCases, bothRoles(giveUpDropsStaged), bothRoles(giveUpKeepsSession),
-	timerRekeyCases, timerKeepaliveCases, timerDeadPeerCases, timerPersistentCases)
+var timerCases = slices.Concat(retransmitCases, giveUpCases, bothRoles(giveUpDropsStaged),
+	bothRoles(giveUpKeepsSession), timerRekeyCases, timerKeepaliveCases, timerDeadPeerCases, timerPersistentCases)
 
 // timerCase fills in what most cases about timers have in common: a peer of their own and inner packets.
 func timerCase(id string, rules []string, level Level, lasts time.Duration, title, why string, run func(*T)) Case {

@@ -111,7 +111,7 @@ var persistentCases = []Case{
 			p.Expect(Keepalive.On(s), t.DuePersistent(6, g.At))
 		}),
 	timerCase("persistent/off", []string{"TIMER-19"}, Must, 30*time.Second,
-		"An interval of 0 ends persistent keepalives", "Who switches keepalives off wants the interface to be quiet.", func(t *T) {
+		"An interval of 0 ends persistent keepalives", "Who switches it off wants silence.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
 			persist(p, s, 3)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const whyPassive = "Without it the sender of a one-way stream believes that the tunnel is dead and renews it every 15 s."
+const whyPassive = "Without it who sends a one-way stream believes that the tunnel is dead and renews it every 15 s."
 
 var timerKeepaliveCases = slices.Concat([]Case{
 	{
@@ -228,7 +228,7 @@ var deadPeerCases = []Case{
 			p.Expect(Initiation, t.Due(DeadPeer, sent))
 		}),
 	timerCase("dead-peer/cancelled-by-keepalive", []string{"TIMER-17"}, Must, 34*time.Second,
-		"A keepalive of the peer shows that it lives: no handshake", "Passive keepalives are sent for just this.", func(t *T) {
+		"A keepalive of the peer shows that it lives: no handshake", "That is what it was sent for, after all.", func(t *T) {
 			p := t.Peer()
 			s, _ := unanswered(p)
 			t.Wait(14 * time.Second)
