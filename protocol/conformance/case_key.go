@@ -136,6 +136,17 @@ var indexCases = []Case{
 			t.Inject(p.Outbound())
 			p.Reply(p.Expect(Initiation, t.Soon())).Deliver(inbound(t, p, 208))
 		}),
+	after("B084 (gotatun)", keyCase("index/slow-response", []string{"KEY-04"}, Must, 9*time.Second,
+		"The index of an initiation lives until the next attempt",
+		"Responses of hosts far away or under load come late, and are as good as others.", func(t *T) {
+			p := t.Peer()
+			packet := p.Outbound()
+			t.Inject(packet)
+			g := p.Expect(Initiation, t.Soon())
+			t.Wait(4600 * time.Millisecond)
+			s := p.Reply(g)
+			p.Expect(Data.On(s).Carrying(packet), t.Soon())
+		})),
 	keyCase("index/other-is-dropped", []string{"KEY-04"}, Must, 3*time.Second,
 		"A message for an index that is nobody's is dropped, whatever its key",
 		"Trying all keys for a message with a wrong index would let anybody burn the processor.", func(t *T) {

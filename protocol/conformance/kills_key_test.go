@@ -68,17 +68,28 @@ var (
 	})
 )
 
+// shortMemory forgets its initiation after an eighth of a second.
+var shortMemory = func() bad {
+	b := losing("index-dies-after-125-ms", func(m *mangled, b []byte, peer string) bool {
+		return kindOf(b) == 2 && m.since("initiation", peer) > 125*time.Millisecond
+	})
+	b.out = noteInitiations
+	return b
+}()
+
+func noteInitiations(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+	if kindOf(d.Bytes) == 1 {
+		m.noted("initiation", d.Remote.String())
+	}
+	return kept(d)
+}
+
 // countsFromInitiation takes the time of the initiation that it sent for that of the session.
 var countsFromInitiation = func() bad {
 	b := losing("age-from-initiation", func(m *mangled, b []byte, peer string) bool {
 		return isData(b) && m.since("initiation", peer) > 180*time.Second
 	})
-	b.out = func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
-		if kindOf(d.Bytes) == 1 {
-			m.noted("initiation", d.Remote.String())
-		}
-		return kept(d)
-	}
+	b.out = noteInitiations
 	return b
 }()
 
@@ -129,6 +140,7 @@ var keyKills = killers{
 	"key/index/new-for-each-response":           {keepsResponseIndex},
 	"key/index/random-*":                        {core("predictable-index")},
 	"key/index/of-the-initiation":               {losesLength("loses-208", 208)},
+	"key/index/slow-response":                   {shortMemory},
 	"key/index/other-is-dropped":                {delivers(224)},
 	"key/rotation/responder-waits-*":            {core("confirm-early")},
 	"key/rotation/first-session-waits":          {core("confirm-early")},
