@@ -27,12 +27,19 @@ func allKills() []killers {
 // wide are bad subjects that fail more than ten cases besides those that name them, or the plain handshake, and why
 // that cannot be otherwise.
 var wide = map[string]string{
-	"delivers-nothing":     "every probe needs a delivery",
-	"answers-nobody":       "no handshake that the suite begins completes",
-	"keepalive-no-confirm": "the suite's peers confirm their sessions with keepalives",
-	"keepalive-by-default": "it sends what nobody asked for, to every peer",
-	"answers-initiations":  "it has an answer more for every handshake, and for those that want none",
-	"resets":               "it answers what it drops, and silence is what every case about a drop wants",
+	"delivers-nothing":         "every probe needs a delivery",
+	"answers-nobody":           "no handshake that the suite begins completes",
+	"steps-back":               "no repeated initiation can be answered",
+	"repeats-itself":           "no repeated initiation can be answered",
+	"takes-any-response":       "every case about a response that is to be refused sends one",
+	"gives-up-after-40-errors": "every flood is of errors",
+	"marks-keepalives":         "no keepalive can be read",
+	"answers-twice":            "a second response counts wherever nothing more is to come",
+	"garbles-initiations":      "no handshake that the subject begins completes",
+	"keepalive-no-confirm":     "the suite's peers confirm their sessions with keepalives",
+	"keepalive-by-default":     "it sends what nobody asked for, to every peer",
+	"answers-initiations":      "it has an answer more for every handshake, and for those that want none",
+	"resets":                   "it answers what it drops, and silence is what every case about a drop wants",
 }
 
 const (
