@@ -136,7 +136,7 @@ var indexCases = []Case{
 			t.Inject(p.Outbound())
 			p.Reply(p.Expect(Initiation, t.Soon())).Deliver(inbound(t, p, 208))
 		}),
-	after("B084 (gotatun)", keyCase("index/slow-response", []string{"KEY-04"}, Must, 9*time.Second,
+	hadBug("B084 (gotatun)", keyCase("index/slow-response", []string{"KEY-04"}, Must, 9*time.Second,
 		"The index of an initiation lives until the next attempt",
 		"Responses of hosts far away or under load come late, and are as good as others.", func(t *T) {
 			p := t.Peer()
@@ -174,7 +174,7 @@ var rotationCases = []Case{
 			}
 			t.Never(Transport.On(second), "nothing on the session that is not confirmed")
 		}),
-	after("B068 (wiretun)", keyCase("rotation/first-session-waits", []string{"KEY-05"}, Must, 4*time.Second,
+	hadBug("B068 (wiretun)", keyCase("rotation/first-session-waits", []string{"KEY-05"}, Must, 4*time.Second,
 		"The responder sends nothing on its first session before that is confirmed",
 		"An initiation can be replayed by anybody; only a confirmation shows that the peer is there.", func(t *T) {
 			p := t.Peer()
@@ -232,7 +232,7 @@ var rotationCases = []Case{
 			t.SilenceStill(Delivery, 600*time.Millisecond)
 			third.Deliver(p.Inbound())
 		}),
-	after("B071 (FreeBSD)", keyCase("rotation/third-generation-drops-first", []string{"KEY-09"}, Should, 4*time.Second,
+	hadBug("B071 (FreeBSD)", keyCase("rotation/third-generation-drops-first", []string{"KEY-09"}, Should, 4*time.Second,
 		"With the third session the first is gone", "Old keys are to be forgotten, or they protect nothing.",
 		func(t *T) {
 			p := t.Peer()
@@ -319,7 +319,7 @@ var ageAccepts = keyCase("age/receives-until-180", []string{"KEY-10"}, Must, 186
 		s.Deliver(p.Inbound())
 	})
 
-var ageDrops = after("B063 (boringtun)", keyCase("age/dropped-after-180", []string{"KEY-10"}, Must, 185*time.Second,
+var ageDrops = hadBug("B063 (boringtun)", keyCase("age/dropped-after-180", []string{"KEY-10"}, Must, 185*time.Second,
 	"A session of more than 180 s does not receive",
 	"A stolen key must not be good for more than three minutes.", func(t *T) {
 		p := t.Peer()
@@ -424,7 +424,7 @@ func changeKey(t *T) {
 }
 
 var ownKeyCases = []Case{
-	after("B065 (wireguard-go, Linux)", ownKeyCase("changed/starts-handshake", []string{"KEY-15"}, Must, 5*time.Second,
+	hadBug("B065 (wireguard-go, Linux)", ownKeyCase("changed/starts-handshake", []string{"KEY-15"}, Must, 2*time.Second,
 		"After a change of the private key the next packet starts a handshake with the new key", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
@@ -437,7 +437,7 @@ var ownKeyCases = []Case{
 			t.Check(g.Initiation != nil && g.Initiation.Static == t.Key, "an initiation of the new key", g.String())
 			t.Never(Transport.On(s), "nothing on the session of the old key")
 		})),
-	ownKeyCase("changed/stops-sending", []string{"KEY-15"}, Must, 5*time.Second,
+	ownKeyCase("changed/stops-sending", []string{"KEY-15"}, Must, 2*time.Second,
 		"After a change of the private key nothing is sent on the old sessions", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
@@ -445,7 +445,7 @@ var ownKeyCases = []Case{
 			t.Inject(p.Outbound())
 			p.Silence(Transport.On(s), time.Second)
 		}),
-	after("B154 (boringtun)", ownKeyCase("same-again", []string{"KEY-15"}, Must, 5*time.Second,
+	hadBug("B154 (boringtun)", ownKeyCase("same-again", []string{"KEY-15"}, Must, 2*time.Second,
 		"Setting the private key that is set already changes nothing", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
@@ -454,14 +454,14 @@ var ownKeyCases = []Case{
 			s.Deliver(p.Inbound())
 			t.Never(Initiation.To(p), "no new handshake")
 		})),
-	ownKeyCase("changed/old-session-receives", []string{"KEY-16"}, Should, 5*time.Second,
+	ownKeyCase("changed/old-session-receives", []string{"KEY-16"}, Should, 2*time.Second,
 		"After a change of the private key, what arrives on the old sessions is still delivered", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
 			changeKey(t)
 			s.Deliver(inbound(t, p, 368))
 		}),
-	ownKeyCase("changed/new-session", []string{"KEY-15"}, Must, 5*time.Second,
+	ownKeyCase("changed/new-session", []string{"KEY-15"}, Must, 2*time.Second,
 		"After a change of the private key a handshake with the new one gives a session", func(t *T) {
 			p := t.Peer()
 			p.Connect()

@@ -18,8 +18,8 @@ func timerCase(id string, rules []string, level Level, lasts time.Duration, titl
 		Lasts: lasts, Title: title, Why: why, Run: run}
 }
 
-// after names the bug that a case would have caught.
-func after(bug string, c Case) Case {
+// hadBug names the bug that a case would have caught.
+func hadBug(bug string, c Case) Case {
 	c.Bug = bug
 	return c
 }
@@ -87,7 +87,7 @@ var retransmitCases = []Case{
 		Why:   "A path may lose packets in one family and not in the other.",
 		Run:   retriesInTime,
 	},
-	after("B099 (Linux, gotatun, firezone), B100 (firezone/boringtun)", timerCase("retransmit/jitter",
+	hadBug("B099 (Linux, gotatun, firezone), B100 (firezone/boringtun)", timerCase("retransmit/jitter",
 		[]string{"TIMER-02"}, Should, 36*time.Second, "The times between initiations differ by up to a third of a second",
 		"Two peers that begin at the same moment and wait for the same time collide again and again.", func(t *T) {
 			var last [4]*Got
@@ -137,7 +137,7 @@ var retransmitCases = []Case{
 			s.Keepalive()
 			p.Silence(Initiation, 8*time.Second)
 		}),
-	after("B113 (firezone/boringtun)", timerCase("retransmit/not-sooner-for-more-packets", []string{"TIMER-05"}, Should,
+	hadBug("B113 (firezone/boringtun)", timerCase("retransmit/not-sooner-for-more-packets", []string{"TIMER-05"}, Should,
 		12*time.Second, "More packets for a peer that does not answer send no initiation sooner",
 		"A busy program would turn a dead peer's address into the target of a flood.", func(t *T) {
 			p := t.Peer()
@@ -151,14 +151,14 @@ var retransmitCases = []Case{
 		})),
 	{
 		ID: "timer/source/forgotten-by-retransmission", Rules: []string{"TIMER-24"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner, Lasts: 32 * time.Second,
+		Needs: NeedConfigure | NeedInner, Lasts: 23 * time.Second,
 		Title: "A repeated initiation does not stick to the source address that was used last",
 		Why:   "If that address does not work any more every retry from it is lost, and the tunnel never comes back.",
 		Run:   func(t *T) { forgetsSource(t, 2) },
 	},
 	{
 		ID: "timer/source/forgotten-after-silence", Rules: []string{"TIMER-24"}, Level: Must, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInner, Lasts: 26 * time.Second,
+		Needs: NeedConfigure | NeedInner, Lasts: 18 * time.Second,
 		Title: "The new handshake after silence does not stick to the source address that was used last",
 		Why:   "Silence may mean that the path from that address is broken: another one is worth the try.",
 		Run:   func(t *T) { forgetsSource(t, 1) },
@@ -204,7 +204,7 @@ func forgetsSource(t *T, n int) {
 }
 
 var giveUpCases = []Case{
-	after("B098 (NetBSD)", timerCase("give-up/ends", []string{"TIMER-03"}, Must, 160*time.Second,
+	hadBug("B098 (NetBSD)", timerCase("give-up/ends", []string{"TIMER-03"}, Must, 160*time.Second,
 		"Retrying ends by itself after about 90 s",
 		"A peer that is gone must not be called for ever: each call tells the network that somebody is here.",
 		func(t *T) {

@@ -23,7 +23,7 @@ func persist(p *Peer, s *Session, n uint16) (first *Got) {
 
 const whyPersistent = "A NAT forgets a path that is not used. Too late, and the peer cannot be reached from outside."
 
-var persistentInterval = after("B111 (Linux)", timerCase("persistent/interval", []string{"TIMER-19"}, Must,
+var persistentInterval = hadBug("B111 (Linux)", timerCase("persistent/interval", []string{"TIMER-19"}, Must,
 	34*time.Second, "With an interval of 5 s there is a keepalive every 5 s", whyPersistent, func(t *T) {
 		p := t.Peer()
 		s := p.Handshake()
@@ -131,7 +131,7 @@ var persistentCases = []Case{
 				gb = b.Expect(Keepalive.On(sb), t.DuePersistent(5, gb.At))
 			}
 		}),
-	after("B109 (NepTUN)", timerCase("persistent/never-gives-up", []string{"TIMER-20"}, Must, 330*time.Second,
+	hadBug("B109 (NepTUN)", timerCase("persistent/never-gives-up", []string{"TIMER-20"}, Must, 330*time.Second,
 		"With persistent keepalives a peer that does not answer is called again and again",
 		"A server behind a NAT must come back by itself after an outage of any length.", func(t *T) {
 			n := uint16(25)
@@ -144,7 +144,7 @@ var persistentCases = []Case{
 				g = p.Expect(Initiation, w)
 			}
 		})),
-	after("B109 (NepTUN)", timerCase("persistent/after-expiry", []string{"TIMER-20"}, Must, 188*time.Second,
+	hadBug("B109 (NepTUN)", timerCase("persistent/after-expiry", []string{"TIMER-20"}, Must, 188*time.Second,
 		"With persistent keepalives a session that has expired is replaced without any traffic",
 		"A server behind a NAT can be reached only if its tunnel is up before somebody needs it.", func(t *T) {
 			p := t.Peer()
@@ -165,7 +165,7 @@ var persistentSwitchCases = []Case{
 		}),
 	{
 		ID: "timer/persistent/interface-up", Rules: []string{"TIMER-22"}, Level: Should, Isolation: OwnInstance,
-		Needs: NeedConfigure | NeedInterface, Lasts: 6 * time.Second, Bug: "B108 (Linux, wireguard-go)",
+		Needs: NeedConfigure | NeedInterface, Lasts: 3 * time.Second, Bug: "B108 (Linux, wireguard-go)",
 		Title: "When the interface comes up a peer with persistent keepalive is called",
 		Why:   "After a start of the machine nobody else would make the first call.",
 		Run: func(t *T) {

@@ -24,7 +24,7 @@ var timerKeepaliveCases = slices.Concat([]Case{
 
 // passiveLater asks some time after the handshake: a clock with coarse ticks may take data in the tick of its own
 // latest message for answered.
-var passiveLater = after("B106 (zephyr-wireguard)", timerCase("passive-keepalive/in-an-old-session",
+var passiveLater = hadBug("B106 (zephyr-wireguard)", timerCase("passive-keepalive/in-an-old-session",
 	[]string{"TIMER-12"}, Must, 16*time.Second, "10 s after data on a session that was idle, a keepalive is sent",
 	whyPassive, func(t *T) {
 		p := t.Peer()
@@ -153,7 +153,7 @@ var passiveCases = []Case{
 		}),
 }
 
-var noPingPong = after("B087 (boringtun), B091 (firezone/boringtun)", timerCase("keepalive/not-answered",
+var noPingPong = hadBug("B087 (boringtun), B091 (firezone/boringtun)", timerCase("keepalive/not-answered",
 	[]string{"TIMER-13"}, Must, 35*time.Second, "A keepalive is not answered by a keepalive",
 	"Two ends that answer each other's keepalives never stop, and an idle tunnel drains batteries.", func(t *T) {
 		p := t.Peer()
@@ -169,7 +169,7 @@ var timerDeadPeerCases = slices.Concat(bothRoles(deadPeerDue), deadPeerCases, bo
 
 const whyDead = "A peer that restarted has forgotten the session. Without this the tunnel stays dead for three minutes."
 
-var deadPeerDue = after("B106 (zephyr-wireguard)", timerCase("dead-peer/due", []string{"TIMER-16"}, Must,
+var deadPeerDue = hadBug("B106 (zephyr-wireguard)", timerCase("dead-peer/due", []string{"TIMER-16"}, Must,
 	20*time.Second, "15 s after data that nothing answered, a handshake begins", whyDead, func(t *T) {
 		p := t.Peer()
 		s := p.Handshake()
@@ -196,7 +196,7 @@ var deadPeerCases = []Case{
 			p.Expect(Initiation, t.Due(DeadPeer, sent.At))
 		},
 	},
-	after("B102 (Linux, wireguard-go, gotatun)", timerCase("dead-peer/jitter", []string{"TIMER-16"}, Must,
+	hadBug("B102 (Linux, wireguard-go, gotatun)", timerCase("dead-peer/jitter", []string{"TIMER-16"}, Must,
 		24*time.Second, "The 15 s of silence have a jitter too",
 		"After a break of the network all tunnels notice at the same time, and would all call at once.", func(t *T) {
 			const peers = 12
@@ -311,7 +311,7 @@ var deadPeerCases = []Case{
 			p.Expect(Keepalive.On(s), t.Soon()) // nothing waits, so an empty message confirms
 			p.Silence(Initiation, 18*time.Second)
 		}),
-	after("B088 (wireguard-go), B089 (gotatun)", timerCase("dead-peer/not-after-confirming-keepalive",
+	hadBug("B088 (wireguard-go), B089 (gotatun)", timerCase("dead-peer/not-after-confirming-keepalive",
 		[]string{"TIMER-18"}, Must, 28*time.Second, "The keepalive that confirms a session needs no answer",
 		"If it did, two idle ends would shake hands every 15 s.", func(t *T) {
 			p := t.Peer()
@@ -322,7 +322,7 @@ var deadPeerCases = []Case{
 		})),
 }
 
-var persistentIsNoData = after("B086 (Linux), B089 (gotatun)", timerCase("dead-peer/not-after-persistent-keepalives",
+var persistentIsNoData = hadBug("B086 (Linux), B089 (gotatun)", timerCase("dead-peer/not-after-persistent-keepalives",
 	[]string{"TIMER-18"}, Must, 46*time.Second, "Persistent keepalives need no answer",
 	"They are sent to hold a path open, and the other end has nothing to say to them.", func(t *T) {
 		p := t.Peer()
@@ -337,7 +337,7 @@ var persistentIsNoData = after("B086 (Linux), B089 (gotatun)", timerCase("dead-p
 		p.Silence(Initiation, 24*time.Second)
 	}))
 
-var passiveIsNoData = after("B086 (Linux), B087 (boringtun), B088 (wireguard-go)", timerCase(
+var passiveIsNoData = hadBug("B086 (Linux), B087 (boringtun), B088 (wireguard-go)", timerCase(
 	"dead-peer/not-after-passive-keepalive", []string{"TIMER-18"}, Must, 34*time.Second,
 	"A passive keepalive needs no answer", "If it did, every packet would bring a handshake 25 s later.",
 	func(t *T) {

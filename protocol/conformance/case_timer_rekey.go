@@ -75,7 +75,7 @@ var rekeyOnSendCases = []Case{
 				}
 			}
 		}),
-	after("B093 (Linux)", timerCase("rekey/responder/traffic", []string{"TIMER-10"}, Must, 185*time.Second,
+	hadBug("B093 (Linux)", timerCase("rekey/responder/traffic", []string{"TIMER-10"}, Must, 185*time.Second,
 		"The responder does not renew a session by its age, however much traffic there is",
 		"If both ends did they would do it at the same time, and the handshakes would cross.", func(t *T) {
 			p := t.Peer()
@@ -105,7 +105,7 @@ var rekeyOnSendCases = []Case{
 }
 
 var rekeyOnReceiveCases = []Case{
-	after("B095 (wireguard-go)", timerCase("rekey/on-receive/due", []string{"TIMER-08"}, Must, 178*time.Second,
+	hadBug("B095 (wireguard-go)", timerCase("rekey/on-receive/due", []string{"TIMER-08"}, Must, 178*time.Second,
 		"The initiator renews a session of 165 s on which it only receives",
 		"Somebody who only listens to a stream would lose it at 180 s, when the keys may no longer be used.",
 		func(t *T) {
@@ -121,7 +121,7 @@ var rekeyOnReceiveCases = []Case{
 			}
 			t.Never(Initiation.To(p), "one initiation, not one for each message received")
 		})),
-	after("B095 (wireguard-go)", timerCase("rekey/on-receive/not-before", []string{"TIMER-08"}, Must, 178*time.Second,
+	hadBug("B095 (wireguard-go)", timerCase("rekey/on-receive/not-before", []string{"TIMER-08"}, Must, 178*time.Second,
 		"The initiator does not renew a session by receiving before it is 165 s old",
 		"The peer that sends renews it at 120 s if it is the initiator; if not, 165 s leaves time for three attempts.",
 		func(t *T) {
@@ -137,7 +137,7 @@ var rekeyOnReceiveCases = []Case{
 		})),
 }
 
-var expiredWaits = after("B064 (NetBSD)", timerCase("expired/starts-handshake", []string{"TIMER-11"}, Must,
+var expiredWaits = hadBug("B064 (NetBSD)", timerCase("expired/starts-handshake", []string{"TIMER-11"}, Must,
 	186*time.Second, "At 180 s a packet starts a handshake and nothing goes on the old session",
 	"Reject-After-Time is the promise that keys older than three minutes protect nothing any more.", func(t *T) {
 		p := t.Peer()

@@ -49,7 +49,7 @@ func collides(name string, kind byte, one, other int) bad {
 
 // losesLength does not receive data of one length, which one case alone sends.
 func losesLength(name string, plaintext int) bad {
-	return losing(name, func(_ *mangled, b []byte, _ string) bool {
+	return lossy(name, func(_ *mangled, b []byte, _ string) bool {
 		return kindOf(b) == 4 && len(b) == 32+plaintext
 	})
 }
@@ -57,20 +57,20 @@ func losesLength(name string, plaintext int) bad {
 var (
 	keepsInitiationIndex = keepsIndex("keeps-its-index-when-it-retries", 1, 3)
 	keepsResponseIndex   = keepsIndex("keeps-its-index-when-it-responds", 2, 4)
-	losesAt179           = losing("sessions-live-178-s", func(m *mangled, b []byte, _ string) bool {
+	losesAt179           = lossy("sessions-live-178-s", func(m *mangled, b []byte, _ string) bool {
 		return isData(b) && m.Now() > timers.Time(178*time.Second) && m.Now() < timers.Time(180*time.Second)
 	})
-	hasNoMiddle = losing("window-has-a-hole", func(_ *mangled, b []byte, _ string) bool {
-		return isData(b) && counterOf(b) > 8300 && counterOf(b) < 8600
+	hasNoMiddle = lossy("window-has-a-hole", func(_ *mangled, b []byte, _ string) bool {
+		return isData(b) && numberOf(b) > 8300 && numberOf(b) < 8600
 	})
-	smallCounters = losing("counters-of-62-bits", func(_ *mangled, b []byte, _ string) bool {
-		return isData(b) && counterOf(b) > 1<<62 && counterOf(b) < math.MaxUint64-9000
+	smallCounters = lossy("counters-of-62-bits", func(_ *mangled, b []byte, _ string) bool {
+		return isData(b) && numberOf(b) > 1<<62 && numberOf(b) < math.MaxUint64-9000
 	})
 )
 
 // shortMemory forgets its initiation after an eighth of a second.
 var shortMemory = func() bad {
-	b := losing("index-dies-after-125-ms", func(m *mangled, b []byte, peer string) bool {
+	b := lossy("index-dies-after-125-ms", func(m *mangled, b []byte, peer string) bool {
 		return kindOf(b) == 2 && m.since("initiation", peer) > 125*time.Millisecond
 	})
 	b.out = noteInitiations
@@ -86,7 +86,7 @@ func noteInitiations(m *mangled, d conformance.SentDatagram) []conformance.SentD
 
 // countsFromInitiation takes the time of the initiation that it sent for that of the session.
 var countsFromInitiation = func() bad {
-	b := losing("age-from-initiation", func(m *mangled, b []byte, peer string) bool {
+	b := lossy("age-from-initiation", func(m *mangled, b []byte, peer string) bool {
 		return isData(b) && m.since("initiation", peer) > 180*time.Second
 	})
 	b.out = noteInitiations
@@ -94,8 +94,8 @@ var countsFromInitiation = func() bad {
 }()
 
 // oneWindow keeps one window for all sessions of a peer.
-var oneWindow = losing("one-window-for-all-sessions", func(m *mangled, b []byte, peer string) bool {
-	c := int(counterOf(b))
+var oneWindow = lossy("one-window-for-all-sessions", func(m *mangled, b []byte, peer string) bool {
+	c := int(numberOf(b))
 	late := isData(b) && c < m.memory["newest"+peer]-10_000
 	if c > 0 && c < 1<<20 {
 		m.memory["newest"+peer] = max(m.memory["newest"+peer], c)
@@ -104,8 +104,8 @@ var oneWindow = losing("one-window-for-all-sessions", func(m *mangled, b []byte,
 })
 
 // limitMoves lets a counter at the end of the range move the window.
-var limitMoves = losing("dropped-counter-moves-window", func(m *mangled, b []byte, peer string) bool {
-	if counterOf(b) == math.MaxUint64 && len(b) == 32+448 {
+var limitMoves = lossy("dropped-counter-moves-window", func(m *mangled, b []byte, peer string) bool {
+	if numberOf(b) == math.MaxUint64 && len(b) == 32+448 {
 		m.counted("moved", peer)
 	}
 	return kindOf(b) == 4 && m.memory["moved"+peer] > 0

@@ -34,7 +34,7 @@ var queueKills = killers{
 			if kindOf(d.Bytes) == 1 {
 				m.noted("initiation", peer)
 			}
-			if isKeepalive(d.Bytes) && counterOf(d.Bytes) == 0 && m.since("initiation", peer) >= 0 {
+			if isKeepalive(d.Bytes) && numberOf(d.Bytes) == 0 && m.since("initiation", peer) >= 0 {
 				return nil
 			}
 			return kept(d)

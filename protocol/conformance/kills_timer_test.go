@@ -37,7 +37,7 @@ func kindOf(b []byte) byte {
 	return b[0]
 }
 
-func counterOf(b []byte) uint64 {
+func numberOf(b []byte) uint64 {
 	if kindOf(b) != 4 || len(b) < 32 {
 		return 0
 	}
@@ -73,7 +73,7 @@ func watching(name string, out func(m *mangled, d conformance.SentDatagram, peer
 	return wrap(name, w)
 }
 
-// mute does not send certain datagrams, and losing does not receive them.
+// mute does not send certain datagrams, and lossy does not receive them.
 func mute(name string, is func(m *mangled, b []byte, peer string) bool) bad {
 	return wrap(name, mangle{out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
 		if is(m, d.Bytes, d.Remote.String()) {
@@ -83,7 +83,7 @@ func mute(name string, is func(m *mangled, b []byte, peer string) bool) bad {
 	}})
 }
 
-func losing(name string, is func(m *mangled, b []byte, peer string) bool) bad {
+func lossy(name string, is func(m *mangled, b []byte, peer string) bool) bad {
 	return wrap(name, mangle{in: func(m *mangled, d conformance.Datagram) []conformance.Datagram {
 		if is(m, d.Bytes, d.Remote.String()) {
 			return nil
@@ -153,7 +153,7 @@ var countsAllAttempts = mute("counts-all-attempts", func(m *mangled, b []byte, p
 
 // giveUpEndsSession drops the session when it gives up.
 var giveUpEndsSession = func() bad {
-	b := losing("give-up-ends-session", func(m *mangled, b []byte, peer string) bool {
+	b := lossy("give-up-ends-session", func(m *mangled, b []byte, peer string) bool {
 		return kindOf(b) == 4 && m.memory["initiations"+peer] >= 18
 	})
 	b.out = func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
@@ -188,12 +188,12 @@ var rekeysAt105 = watching("rekeys-at-105", func(m *mangled, d conformance.SentD
 	}
 })
 
-var ignoresSecondResponse = losing("ignores-second-response", func(m *mangled, b []byte, peer string) bool {
+var ignoresSecondResponse = lossy("ignores-second-response", func(m *mangled, b []byte, peer string) bool {
 	return kindOf(b) == 2 && m.counted("responses", peer) == 2
 })
 
 var losesLatePackets = mute("loses-packets-after-expiry", func(m *mangled, b []byte, _ string) bool {
-	return isData(b) && counterOf(b) == 0 && m.Now() > timers.Time(180*time.Second)
+	return isData(b) && numberOf(b) == 0 && m.Now() > timers.Time(180*time.Second)
 })
 
 var repeatsPassive = watching("repeats-passive-keepalives",
@@ -288,14 +288,14 @@ var silentWhileShaking = mute("silent-while-shaking-hands", func(m *mangled, b [
 		m.noted("initiation", peer)
 	}
 	age := m.since("initiation", peer)
-	return isData(b) && counterOf(b) > 0 && age > 900*time.Millisecond && age < 4*time.Second
+	return isData(b) && numberOf(b) > 0 && age > 900*time.Millisecond && age < 4*time.Second
 })
 
 var shakesOn = watching("shakes-hands-again", func(m *mangled, d conformance.SentDatagram, peer string) {
 	if isData(d.Bytes) {
 		m.noted("data-out", peer)
 	}
-	if isKeepalive(d.Bytes) && counterOf(d.Bytes) == 0 && about(m.since("data-out", peer), 15*time.Second) {
+	if isKeepalive(d.Bytes) && numberOf(d.Bytes) == 0 && about(m.since("data-out", peer), 15*time.Second) {
 		m.ghost(1, d.Datagram, 15200*time.Millisecond)
 	}
 }, nil)
