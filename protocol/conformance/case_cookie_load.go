@@ -20,11 +20,28 @@ func loadCase(id string, rules []string, level Level, lasts time.Duration, title
 // baked gets a cookie for p, at its address, from a subject under load.
 func baked(t *T, p *Peer) (reply *Got, i *peer.Initiation) {
 	t.Overload()
-	i = p.Initiate(peer.Spec{})
-	p.Send(i.Bytes)
-	reply = p.Expect(CookieReply, t.Soon())
+	reply = cookieFor(t, p, func() []byte {
+		i = p.Initiate(peer.Spec{})
+		return i.Bytes
+	})
 	return reply, i
 }
+
+// cookieFor sends an initiation to a subject under load and expects a cookie reply. In real time it tries again if
+// there is a response: some count by the second, and the load that was may be over.
+func cookieFor(t *T, p *Peer, initiation func() []byte) *Got {
+	for try := 0; !t.Caps.Virtual && try < 3; try++ {
+		p.Send(initiation())
+		if g := p.Expect(anyAnswer, t.Soon()); CookieReply.Is(g) {
+			return g
+		}
+		t.Overload()
+	}
+	p.Send(initiation())
+	return p.Expect(CookieReply, t.Soon())
+}
+
+var anyAnswer = Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}
 
 // worked lets the queue of a subject under load be worked off.
 func worked(t *T) Window { return t.Between(t.Last(), 0, 2*time.Second) }
@@ -36,11 +53,11 @@ var loadCases = []Case{
 		"Under load a wrong mac2 is as good as none", func(t *T) {
 			p := t.Peer()
 			t.Overload()
-			b := p.Initiate(peer.Spec{}).Bytes
-			copy(b[132:], t.Text(16))
-			p.Send(b)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+			cookieFor(t, p, func() []byte {
+				b := p.Initiate(peer.Spec{}).Bytes
+				copy(b[132:], t.Text(16))
+				return b
+			})
 		}),
 	loadCase("bad-mac1-is-silent", []string{"COOKIE-02"}, Must, 2*time.Second,
 		"Under load too a wrong mac1 is not answered", func(t *T) {
@@ -78,11 +95,10 @@ var loadCases = []Case{
 			var cookie []byte
 			t.Overload()
 			for n := 0; n < 12; {
-				if n%4 == 0 {
+				if n%4 == 3 {
 					t.Overload()
 				}
-				p.Send(p.Initiate(peer.Spec{}).Bytes)
-				g := p.Expect(CookieReply, t.Soon())
+				g := cookieFor(t, p, func() []byte { return p.Initiate(peer.Spec{}).Bytes })
 				n++
 				nonce := string(g.Bytes[8:32])
 				t.Check(!seen[nonce], "a new nonce", fmt.Sprintf("%x again", nonce))
@@ -120,7 +136,7 @@ var loadCases = []Case{
 			t.Overload()
 			t.Wait(200 * time.Millisecond)
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			g := p.Expect(anyAnswer, t.Soon())
 			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
 		}),
 	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second,
@@ -129,7 +145,7 @@ var loadCases = []Case{
 			t.Overload()
 			t.Wait(4 * time.Second)
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			g := p.Expect(anyAnswer, t.Soon())
 			t.Check(g.Kind == peer.KindResponse, "a response", g.String())
 		}),
 	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must, 7*time.Second,

@@ -300,7 +300,9 @@ var floodCases = []Case{
 				t.Inconclusive(fmt.Sprintf("the two were sent up to %v apart", most))
 			}
 			t.Equal("responses to two initiations at once", len(got), 1)
-			t.Equal("the initiation that is answered", got[0].Receiver(), i.Index)
+			if t.Caps.Virtual { // several threads may take the second for the first
+				t.Equal("the initiation that is answered", got[0].Receiver(), i.Index)
+			}
 			// OPEN-7: whether what was too fast may come again.
 			p.Send(j.Bytes)
 			again := t.Gather(Response.To(p), 300*time.Millisecond)
