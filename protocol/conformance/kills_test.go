@@ -36,6 +36,7 @@ var wide = map[string]string{
 	"marks-keepalives":         "no keepalive can be read",
 	"answers-twice":            "a second response counts wherever nothing more is to come",
 	"garbles-initiations":      "no handshake that the subject begins completes",
+	"update-makes-peers-anew":  "a new peer has no session, and cases about persistent keepalives set them on one",
 	"keepalive-no-confirm":     "the suite's peers confirm their sessions with keepalives",
 	"keepalive-by-default":     "it sends what nobody asked for, to every peer",
 	"answers-initiations":      "it has an answer more for every handshake, and for those that want none",
