@@ -49,7 +49,7 @@ func worked(t *T) Window { return t.Between(t.Last(), 0, 2*time.Second) }
 var loadCases = []Case{
 	loadCase("no-cookie-no-response", []string{"COOKIE-12", "COOKIE-18"}, Must, 3*time.Second,
 		"Under load an initiation without mac2 gets a cookie, and with it a response", loadCookie),
-	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, 2*time.Second,
+	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, time.Second,
 		"Under load a wrong mac2 is as good as none", func(t *T) {
 			p := t.Peer()
 			t.Overload()
@@ -68,7 +68,7 @@ var loadCases = []Case{
 			p.Send(b)
 			p.SilenceStill(AnyDatagram, time.Second)
 		}),
-	loadCase("receiver-index", []string{"COOKIE-13"}, Must, 2*time.Second,
+	loadCase("receiver-index", []string{"COOKIE-13"}, Must, time.Second,
 		"A cookie reply names the sender index that it answers",
 		func(t *T) {
 			p := t.Peer()
@@ -109,7 +109,7 @@ var loadCases = []Case{
 				t.Check(bytes.Equal(cookie, g.Cookie), fmt.Sprintf("the cookie %x", cookie), fmt.Sprintf("%x", g.Cookie))
 			}
 		}),
-	loadCase("to-the-source", []string{"COOKIE-17"}, Must, 2*time.Second,
+	loadCase("to-the-source", []string{"COOKIE-17"}, Must, time.Second,
 		"A cookie reply goes where the message came from", func(t *T) {
 			p := t.Peer()
 			p.Connect()
@@ -122,7 +122,7 @@ var loadCases = []Case{
 			}}, t.Soon())
 			t.Equal("the address that it goes to", g.Remote, elsewhere)
 		}),
-	loadCase("tos", []string{"QOS-01"}, Should, 2*time.Second, "A cookie reply has the TOS 0", func(t *T) {
+	loadCase("tos", []string{"QOS-01"}, Should, time.Second, "A cookie reply has the TOS 0", func(t *T) {
 		if t.Caps.Has&NeedTOS == 0 {
 			t.Unsupported("the outer TOS cannot be seen")
 		}
@@ -130,7 +130,7 @@ var loadCases = []Case{
 		reply, _ := baked(t, p)
 		t.Equal("the outer TOS", reply.TOS, byte(0))
 	}),
-	loadCase("held", []string{"DOS-02"}, Should, 2*time.Second,
+	loadCase("held", []string{"DOS-02"}, Should, time.Second,
 		"Load is held for a second after it was seen", func(t *T) {
 			p := t.Peer()
 			t.Overload()
