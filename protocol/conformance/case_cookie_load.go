@@ -20,11 +20,28 @@ func loadCase(id string, rules []string, level Level, lasts time.Duration, title
 // baked gets a cookie for p, at its address, from a subject under load.
 func baked(t *T, p *Peer) (reply *Got, i *peer.Initiation) {
 	t.Overload()
-	i = p.Initiate(peer.Spec{})
-	p.Send(i.Bytes)
-	reply = p.Expect(CookieReply, t.Soon())
+	reply = cookieFor(t, p, func() []byte {
+		i = p.Initiate(peer.Spec{})
+		return i.Bytes
+	})
 	return reply, i
 }
+
+// cookieFor sends an initiation to a subject under load and expects a cookie reply. In real time it tries again if
+// there is a response: some count by the second, and the load that was may be over.
+func cookieFor(t *T, p *Peer, initiation func() []byte) *Got {
+	for try := 0; !t.Caps.Virtual && try < 3; try++ {
+		p.Send(initiation())
+		if g := p.Expect(anyAnswer, t.Soon()); CookieReply.Is(g) {
+			return g
+		}
+		t.Overload()
+	}
+	p.Send(initiation())
+	return p.Expect(CookieReply, t.Soon())
+}
+
+var anyAnswer = Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}
 
 // worked lets the queue of a subject under load be worked off.
 func worked(t *T) Window { return t.Between(t.Last(), 0, 2*time.Second) }
@@ -32,15 +49,15 @@ func worked(t *T) Window { return t.Between(t.Last(), 0, 2*time.Second) }
 var loadCases = []Case{
 	loadCase("no-cookie-no-response", []string{"COOKIE-12", "COOKIE-18"}, Must, 3*time.Second,
 		"Under load an initiation without mac2 gets a cookie, and with it a response", loadCookie),
-	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, 2*time.Second,
+	loadCase("wrong-mac2", []string{"COOKIE-12"}, Must, time.Second,
 		"Under load a wrong mac2 is as good as none", func(t *T) {
 			p := t.Peer()
 			t.Overload()
-			b := p.Initiate(peer.Spec{}).Bytes
-			copy(b[132:], t.Text(16))
-			p.Send(b)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
-			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
+			cookieFor(t, p, func() []byte {
+				b := p.Initiate(peer.Spec{}).Bytes
+				copy(b[132:], t.Text(16))
+				return b
+			})
 		}),
 	loadCase("bad-mac1-is-silent", []string{"COOKIE-02"}, Must, 2*time.Second,
 		"Under load too a wrong mac1 is not answered", func(t *T) {
@@ -51,7 +68,7 @@ var loadCases = []Case{
 			p.Send(b)
 			p.SilenceStill(AnyDatagram, time.Second)
 		}),
-	loadCase("receiver-index", []string{"COOKIE-13"}, Must, 2*time.Second,
+	loadCase("receiver-index", []string{"COOKIE-13"}, Must, time.Second,
 		"A cookie reply names the sender index that it answers",
 		func(t *T) {
 			p := t.Peer()
@@ -78,11 +95,10 @@ var loadCases = []Case{
 			var cookie []byte
 			t.Overload()
 			for n := 0; n < 12; {
-				if n%4 == 0 {
+				if n%4 == 3 {
 					t.Overload()
 				}
-				p.Send(p.Initiate(peer.Spec{}).Bytes)
-				g := p.Expect(CookieReply, t.Soon())
+				g := cookieFor(t, p, func() []byte { return p.Initiate(peer.Spec{}).Bytes })
 				n++
 				nonce := string(g.Bytes[8:32])
 				t.Check(!seen[nonce], "a new nonce", fmt.Sprintf("%x again", nonce))
@@ -93,7 +109,7 @@ var loadCases = []Case{
 				t.Check(bytes.Equal(cookie, g.Cookie), fmt.Sprintf("the cookie %x", cookie), fmt.Sprintf("%x", g.Cookie))
 			}
 		}),
-	loadCase("to-the-source", []string{"COOKIE-17"}, Must, 2*time.Second,
+	loadCase("to-the-source", []string{"COOKIE-17"}, Must, time.Second,
 		"A cookie reply goes where the message came from", func(t *T) {
 			p := t.Peer()
 			p.Connect()
@@ -106,7 +122,7 @@ var loadCases = []Case{
 			}}, t.Soon())
 			t.Equal("the address that it goes to", g.Remote, elsewhere)
 		}),
-	loadCase("tos", []string{"QOS-01"}, Should, 2*time.Second, "A cookie reply has the TOS 0", func(t *T) {
+	loadCase("tos", []string{"QOS-01"}, Should, time.Second, "A cookie reply has the TOS 0", func(t *T) {
 		if t.Caps.Has&NeedTOS == 0 {
 			t.Unsupported("the outer TOS cannot be seen")
 		}
@@ -114,13 +130,13 @@ var loadCases = []Case{
 		reply, _ := baked(t, p)
 		t.Equal("the outer TOS", reply.TOS, byte(0))
 	}),
-	loadCase("held", []string{"DOS-02"}, Should, 2*time.Second,
+	loadCase("held", []string{"DOS-02"}, Should, time.Second,
 		"Load is held for a second after it was seen", func(t *T) {
 			p := t.Peer()
 			t.Overload()
 			t.Wait(200 * time.Millisecond)
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			g := p.Expect(anyAnswer, t.Soon())
 			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
 		}),
 	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second,
@@ -129,7 +145,7 @@ var loadCases = []Case{
 			t.Overload()
 			t.Wait(4 * time.Second)
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
-			g := p.Expect(Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}, t.Soon())
+			g := p.Expect(anyAnswer, t.Soon())
 			t.Check(g.Kind == peer.KindResponse, "a response", g.String())
 		}),
 	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must, 7*time.Second,

@@ -29,8 +29,12 @@ var queueKills = killers{
 	"queue/oldest-goes":          {core("stage-drops-newest")},
 	"queue/instead-of-keepalive": {core("extra-keepalive")},
 	"queue/keepalive-waits": {wrap("drops-staged-keepalive", mangle{
-		out: func(_ *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
-			if len(d.Bytes) == 32 && d.Bytes[0] == 4 && d.Bytes[8] == 0 {
+		out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+			peer := d.Remote.String()
+			if kindOf(d.Bytes) == 1 {
+				m.noted("initiation", peer)
+			}
+			if isKeepalive(d.Bytes) && numberOf(d.Bytes) == 0 && m.since("initiation", peer) >= 0 {
 				return nil
 			}
 			return kept(d)

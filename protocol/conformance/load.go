@@ -41,6 +41,18 @@ func (t *T) flooder() *Peer {
 	return t.peer(PeerOptions{Name: "flood", Stranger: true})
 }
 
+// worked lets a subject in real time work its queue off: what comes while that is full is lost. Load lasts longer.
+func (t *T) worked(flooder *Peer) {
+	for range 12 {
+		if !t.Caps.Virtual {
+			t.Wait(30 * time.Millisecond)
+		}
+		if len(t.Take(AnyDatagram.To(flooder))) == 0 || t.Caps.Virtual {
+			return
+		}
+	}
+}
+
 // Overload brings the subject under load: it floods until a cookie reply shows that it is. Load goes away again
 // within a second or two (DOS-01, DOS-02); ask again for more. If nothing helps the target cannot be judged by cases
 // that need load.
@@ -49,9 +61,13 @@ func (t *T) Overload() {
 	burst := 100
 	for range 12 {
 		t.Flood(burst)
-		t.step(t.Now().Add(20 * time.Millisecond))
+		if t.Caps.Virtual {
+			t.step(t.Now().Add(20 * time.Millisecond))
+		} else { // a bigger flood than need be takes long to be worked off
+			t.step(t.Now().Add(100 * time.Millisecond))
+		}
 		if got := t.Take(CookieReply.To(p)); len(got) > 0 {
-			t.Take(AnyDatagram.To(p))
+			t.worked(p)
 			return
 		}
 		burst = min(burst*2, 4000)

@@ -63,7 +63,9 @@ type badFactory struct {
 }
 
 func (f badFactory) Capabilities() conformance.Capabilities {
-	return coretarget.Factory{}.Capabilities()
+	c := coretarget.Factory{}.Capabilities()
+	c.Has |= f.b.has
+	return c
 }
 
 func (f badFactory) New(s conformance.Setup) (conformance.Subject, error) {
@@ -91,6 +93,7 @@ type mangled struct {
 	mangle
 	setup  conformance.Setup
 	memory map[string]int
+	texts  map[string][]byte // likewise, by store
 	ready  conformance.Output
 	held   []conformance.SentDatagram // to leave at their time
 	known  *conformance.Datagram      // the latest that came, for wrappers that want it

@@ -7,7 +7,7 @@ import (
 
 // How cases share a machine in real time.
 const (
-	sharedSlots = 32 // cases at once on the shared instance
+	sharedSlots = 48 // cases at once on the shared instance
 	ownSlots    = 4  // instances at once of cases that have one to themselves
 	spareSlots  = 8  // and of those that share one but cannot
 	// startTime is what the start of an instance is reckoned with, and listenTime what the first one listens besides.

@@ -107,7 +107,7 @@ func TestRegistry(t *testing.T) {
 }
 
 // floor is how many of a hundred rules have a case: a ratchet on the way to 95. Raise it with your cases.
-const floor = 4
+const floor = 95
 
 // TestCoverage: the rules that can be seen from outside have cases. The denominator is the MUST and SHOULD rules but
 // for those in testdata/uncovered.txt, each with its reason: what no test from outside can see.

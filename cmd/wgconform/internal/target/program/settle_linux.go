@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/purewire/purewire/protocol/conformance"
 )
 
 // A program hears from the kernel that its interface came up, and nothing says when it has done what it does then: a
@@ -40,6 +42,8 @@ type sort int
 const (
 	byDatagram4 sort = iota + 1 // each family has its socket
 	byDatagram6
+	byHandshake4 // and handshakes have their threads, which are slower
+	byHandshake6
 	byPacket
 	byAsking
 	byHost // interfaces, addresses, signals
@@ -49,6 +53,18 @@ const (
 	calmPatience = 100 * time.Millisecond
 	calmPause    = 200 * time.Microsecond
 )
+
+// arriving is the sort of datagrams: that of the first, handshakes only if they come one by one.
+func arriving(in []conformance.Datagram) sort {
+	by := byDatagram4
+	if len(in) > 0 && in[0].Remote.Addr().Is6() {
+		by = byDatagram6
+	}
+	if len(in) == 1 && len(in[0].Bytes) > 0 && (in[0].Bytes[0] == 1 || in[0].Bytes[0] == 2) {
+		by += byHandshake4 - byDatagram4
+	}
+	return by
+}
 
 // after waits, before something is done, until the program has dealt with what was done to it before by another way.
 // One thread may read datagrams, one packets and one questions: what comes in by two ways has no order of its own, but

@@ -139,11 +139,7 @@ func (s *Subject) wait(now timers.Time) {
 // Input implements conformance.Subject.
 func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
 	s.wait(now)
-	family := byDatagram4
-	if len(in) > 0 && in[0].Remote.Addr().Is6() {
-		family = byDatagram6
-	}
-	s.after(family)
+	s.after(arriving(in))
 	s.drain()
 	before := s.Now()
 	s.arrived = map[tag]conformance.Stamp{}
