@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/purewire/purewire/protocol"
@@ -13,19 +14,23 @@ import (
 type Options struct {
 	// NewDevice makes the cores; nil: protocol.New.
 	NewDevice func(protocol.Config) (*protocol.Device, error)
-	// Prepare, if set, gives for the names of all hosts what is called with each new core: so known-bad ones get in. The
-	// checkers learn nothing of it.
-	Prepare func(hosts []string) func(host string, d *protocol.Device)
+	// Spoil, if set, is called with each new core of some hosts: so known-bad ones get in. The checkers learn nothing of it.
+	Spoil func(*protocol.Device)
+	// Spoiled names the hosts that it is called for; nil: all.
+	Spoiled []string
 }
+
+// crash is what a run is broken by that ends in a panic. It stands beside the names of the checkers.
+const crash = "crash"
 
 // Outcome is what came of one seed.
 type Outcome struct {
 	Seed       uint64
 	File       *scenario.File
-	Hosts      int
 	Result     sim.Result
 	Coverage   Coverage
 	Violations []sim.Violation
+	Spoiled    []string // the hosts with a spoiled core, if there are any; nil: all
 }
 
 // Failed reports whether a checker was broken.
@@ -46,25 +51,35 @@ func start(f *scenario.File, o Options, observe func(*sim.Record)) (*sim.Sim, er
 		return nil, fmt.Errorf("scenario %s: %w", f.Name, err)
 	}
 	so := sim.Options{Seed: f.Seed, NewDevice: o.NewDevice, Observe: observe}
-	if o.Prepare != nil {
-		var names []string
-		for i := range c.Scenario.Hosts {
-			names = append(names, c.Scenario.Hosts[i].Name)
+	if o.Spoil != nil {
+		so.Prepare = func(host string, d *protocol.Device) {
+			if o.Spoiled == nil || slices.Contains(o.Spoiled, host) {
+				o.Spoil(d)
+			}
 		}
-		so.Prepare = o.Prepare(names)
 	}
 	return sim.New(c.Scenario, so)
 }
 
-// Run plays a scenario to its end. The error says that the file makes no scenario.
-func Run(f *scenario.File, o Options) (*Outcome, error) {
-	out := &Outcome{Seed: f.Seed, File: f}
-	s, err := start(f, o, out.Coverage.observe)
+// Run plays a scenario to its end. The error says that the file makes no scenario. A panic is an outcome like another.
+func Run(f *scenario.File, o Options) (out *Outcome, err error) {
+	out = &Outcome{Seed: f.Seed, File: f, Spoiled: o.Spoiled}
+	var last sim.Record
+	defer func() {
+		if p := recover(); p != nil {
+			out.Result.Scenario, out.Result.Seed = f.Name, f.Seed
+			out.Violations = append(out.Violations, sim.Violation{At: last.At, Host: last.Host, Checker: crash,
+				Text: fmt.Sprintf("the run ends in a panic: %v", p)})
+		}
+	}()
+	s, err := start(f, o, func(r *sim.Record) {
+		last.At, last.Host = r.At, r.Host
+		out.Coverage.observe(r)
+	})
 	if err != nil {
 		return nil, err
 	}
 	out.Result = s.Run()
-	out.Hosts = len(out.Result.Hosts)
 	out.Violations = out.Result.Violations
 	for _, h := range out.Result.Hosts {
 		for i, n := range h.Drops {
@@ -76,8 +91,15 @@ func Run(f *scenario.File, o Options) (*Outcome, error) {
 
 // fails reports whether a scenario breaks a checker, and when; the run ends there. events counts what was done for it.
 func fails(f *scenario.File, o Options, checker string) (at time.Duration, events uint64, failed bool) {
-	failed = false
+	defer func() {
+		if recover() != nil {
+			failed = checker == crash
+		}
+	}()
 	s, err := start(f, o, func(r *sim.Record) {
+		if checker == crash {
+			at = time.Duration(r.At)
+		}
 		if r.Kind == sim.KindViolation && r.Violation.Checker == checker && !failed {
 			failed, at = true, time.Duration(r.At)
 		}
