@@ -27,7 +27,24 @@ type Summary struct {
 	Covered  Coverage          `json:"covered"`
 	Owed     uint64            `json:"owed"`   // directions that owed recovery
 	Exempt   map[string]uint64 `json:"exempt"` // others, by reason
+	Bounds   Bounds            `json:"bounds"`
 	Failures []Failure         `json:"failures"`
+}
+
+// Bounds says how the directions that owed recovery kept within their bounds, those that did.
+type Bounds struct {
+	Longest time.Duration `json:"longest_ns"` // bound
+	Slowest time.Duration `json:"slowest_ns"` // recovery
+	Closest time.Duration `json:"closest_ns"` // the least time that was left until the bound
+}
+
+func (b *Bounds) add(o Bounds) {
+	if b.Longest == 0 {
+		b.Closest = o.Closest
+	}
+	if o.Longest > 0 {
+		b.Longest, b.Slowest, b.Closest = max(b.Longest, o.Longest), max(b.Slowest, o.Slowest), min(b.Closest, o.Closest)
+	}
 }
 
 // SeedRun is what is kept of one seed.
@@ -73,6 +90,9 @@ func (s *Summary) Add(o *Outcome) {
 	for _, l := range o.Result.Liveness {
 		if l.Exempt == "" {
 			s.Owed++
+			if l.Took >= 0 {
+				s.Bounds.add(Bounds{l.Bound, l.Took, l.Bound - l.Took})
+			}
 		} else {
 			s.Exempt[l.Exempt]++
 		}
@@ -103,6 +123,7 @@ func Merge(list []*Summary) (*Summary, error) {
 		m.Failures = append(m.Failures, s.Failures...)
 		m.Covered.add(&s.Covered)
 		m.Owed += s.Owed
+		m.Bounds.add(s.Bounds)
 		for _, k := range sim.FaultKinds() {
 			if n := s.Took[k.String()]; n > 0 {
 				m.Took[k.String()] += n
