@@ -122,7 +122,8 @@ func (*rekey) about() (name, rule string) {
 func (c *rekey) see(w *watch, r *Record) {
 	m := &w.read
 	switch {
-	case m.attempt != nil || m.kind == typeResponse && m.peer != "":
+	case m.attempt != nil || m.kind == typeResponse && m.peer != "" ||
+		m.kind == typeTransport && w.s.byName[r.Host].hampered():
 		c.last[pair{r.Host, m.peer}] = w.s.byName[r.Host].felt()
 	case m.kind != typeTransport || m.session == nil || m.end != endInitiator || m.err != nil:
 	case w.s.byName[r.Host].felt().Sub(m.session.born[endInitiator]) >= rekeyAfter:

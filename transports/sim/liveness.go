@@ -36,6 +36,7 @@ func (s *Sim) healAll() {
 		case n.asleep:
 			n.wakeUp()
 		}
+		n.mendAll()
 		if n.awake() && !n.up {
 			n.onOff(&Action{Kind: ActionInterface, On: true})
 		}

@@ -44,6 +44,7 @@ type node struct {
 	forgot  timers.Time // when it last lost the memory of what it has taken
 	joinAs  netip.Addr
 	sleeps  uint32
+	lacks   [numLacks]hampering
 	epoch   int           // how often it lost its keys, rightly: by restarts and by its interface going down
 	struck  []timers.Time // when it had to do with handshake messages, for the silence checker
 	wall    time.Duration // by how much the wall clock has jumped
@@ -99,6 +100,9 @@ func (n *node) boot() error {
 		limits.Jobs = 32
 	}
 	n.bootClock()
+	for i := range n.lacks {
+		n.lacks[i].on = false // its configuration and its hardware are as they were
+	}
 	dev, err := s.o.NewDevice(n.config(limits))
 	if err != nil {
 		return fmt.Errorf("sim: host %s: %w", n.cfg.Name, err)

@@ -72,20 +72,11 @@ var transitions = [][2]protocol.Slot{
 
 // never says why something does not come about in a simulation, by its name.
 var never = map[string]string{
-	protocol.DropNoIdentity.String():           "every simulated host has a private key",
-	protocol.DropIdentityFailed.String():       "keys in memory do not fail; a token that is pulled out does",
-	protocol.DropNoEntropy.String():            "the random streams of a simulation never end",
-	protocol.DropCounterLimit.String():         "nobody lives to see 2^60 messages",
-	protocol.CauseRekeyMessages.String():       "nobody lives to see 2^60 messages",
-	protocol.DropNotIP.String():                "simulated applications send IP packets only",
-	protocol.DropInnerVersion.String():         "a core sends IP packets only, and nobody else has the key",
-	protocol.DropInnerShort.String():           "simulated applications send whole IP packets only",
-	protocol.DropInnerLength.String():          "simulated applications send whole IP packets only",
-	protocol.DropLowOrder.String():             "nobody sends public keys of low order",
-	protocol.DropTimestampTag.String():         "nobody pretends to be a peer whose private key he has not",
-	protocol.DropResponseTag.String():          "too rare here: the preshared keys must differ at that moment",
-	protocol.DropCookieForged.String():         "too rare here: a cookie reply must be damaged behind its index",
-	protocol.CausePersistentKeepalive.String(): "too rare here",
+	protocol.DropCounterLimit.String():   "nobody lives to see 2^60 messages",
+	protocol.CauseRekeyMessages.String(): "nobody lives to see 2^60 messages",
+	protocol.DropInnerVersion.String():   "a core sends nothing else (ROUTE-10), and nobody else has its keys",
+	protocol.DropInnerShort.String():     "a core sends nothing else (ROUTE-10), and nobody else has its keys",
+	protocol.DropInnerLength.String():    "simulated applications send whole IP packets only",
 }
 
 // Entries lists all that could be covered, list by list.

@@ -33,6 +33,15 @@ var byAttackers = []ingredient{
 			}
 		}
 	}},
+	{"with-cookie", func(d *drawer) {
+		// Who shows cookies is worked for, until he is too often; a slow host runs out of places then.
+		a := d.attack(10*second, 10*ms, 0, "with-cookie")
+		a.Targets = []string{"h0"}
+		d.act(scenario.Action{At: a.From, Do: "job-time", Host: a.Targets[0], For: d.span(100*ms, 400*ms)})
+		d.act(scenario.Action{At: a.Until, Do: "job-time", Host: a.Targets[0]})
+	}},
+	{"impostor", func(d *drawer) { d.attack(minute, d.span(500*ms, 2*second), 0, "impostor", "low-order") }},
+	{"broken-cookie", func(d *drawer) { d.attack(4*minute, d.span(0, second)+ms, 0, "broken-cookie") }},
 	{"replay", func(d *drawer) { d.attack(3*minute, d.span(500*ms, 3*second), 0, "replay") }},
 	{"recorded", func(d *drawer) { d.attack(3*minute, d.span(500*ms, 3*second), 0, "recorded") }},
 	{"bit-flip", func(d *drawer) { d.attack(3*minute, d.span(0, 2*second)+ms, 0, "bit-flip") }},

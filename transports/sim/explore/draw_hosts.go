@@ -26,6 +26,14 @@ func (d *drawer) roam(gap, overlap scenario.Duration) {
 	}
 }
 
+// hamper lets a host lack something for long enough that it wants to shake hands meanwhile.
+func hamper(what string) func(*drawer) {
+	return func(d *drawer) {
+		lasts := d.span(130*second, 3*minute)
+		d.act(scenario.Action{At: d.moment(lasts), Do: what, Host: d.host().Name, For: lasts})
+	}
+}
+
 var onHosts = []ingredient{
 	{"roam", func(d *drawer) { d.roam(d.span(0, 10*second), 0) }},
 	{"roam-overlap", func(d *drawer) { d.roam(0, d.span(second, 10*second)) }},
@@ -86,6 +94,12 @@ var onHosts = []ingredient{
 		at := d.moment(lasts)
 		d.act(scenario.Action{At: at, Do: "job-time", Host: h, For: d.span(100*ms, 2*second)})
 		d.act(scenario.Action{At: at + lasts, Do: "job-time", Host: h, For: 0})
+	}},
+	{"no-key", hamper("no-key")},
+	{"token", hamper("token")},
+	{"no-entropy", hamper("no-entropy")},
+	{"nonsense", func(d *drawer) {
+		d.act(scenario.Action{At: d.moment(second), Do: "nonsense", Host: d.host().Name})
 	}},
 	{"small", func(d *drawer) {
 		h := d.host()
