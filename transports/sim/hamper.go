@@ -88,8 +88,12 @@ func (n *node) mendAll() {
 	}
 }
 
-// hampered reports whether a host lacks something, or did a moment ago: then it cannot be expected to shake hands.
+// hampered reports whether a host lacks something or has far too much to do, or did a moment ago: then it cannot be
+// expected to shake hands.
 func (n *node) hampered() bool {
+	if n.strained > 0 && n.s.now.Sub(n.strained) < 2*rekeySlack {
+		return true
+	}
 	for i := range n.lacks {
 		if l := &n.lacks[i]; l.on || l.since && n.s.now.Sub(l.ended) < 2*rekeySlack {
 			return true

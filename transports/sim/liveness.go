@@ -214,6 +214,7 @@ func (s *Sim) slowness(x, y *node, d time.Duration) (more time.Duration) {
 			more += d / 8
 		}
 		more += n.felt().Sub(n.clock.at(s.now)) // it stands still until its clock has caught up
+		more += max(n.strained.Sub(s.now), 0)
 		more += n.jobTime * time.Duration(4*len(n.peers)+8)
 	}
 	return more

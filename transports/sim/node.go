@@ -45,12 +45,14 @@ type node struct {
 	joinAs  netip.Addr
 	sleeps  uint32
 	lacks   [numLacks]hampering
-	epoch   int           // how often it lost its keys, rightly: by restarts and by its interface going down
-	struck  []timers.Time // when it had to do with handshake messages, for the silence checker
-	wall    time.Duration // by how much the wall clock has jumped
-	wakeAt  timers.Time
-	wakeGen uint32
-	drops   [protocol.NumDropReasons]uint64 // of earlier lives
+	// strained is until when its processors have, or had, far too much to do.
+	strained timers.Time
+	epoch    int           // how often it lost its keys, rightly: by restarts and by its interface going down
+	struck   []timers.Time // when it had to do with handshake messages, for the silence checker
+	wall     time.Duration // by how much the wall clock has jumped
+	wakeAt   timers.Time
+	wakeGen  uint32
+	drops    [protocol.NumDropReasons]uint64 // of earlier lives
 
 	received []byte            // scratch: what the core may overwrite
 	outbox   []innerPacket     // inner packets that wait for the round to end
