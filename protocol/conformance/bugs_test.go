@@ -9,8 +9,8 @@ import (
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
-// bugFloor is how many of a hundred known bugs have a case: a ratchet on the way to 100. Raise it with your cases.
-const bugFloor = 0
+// bugFloor is how many of a hundred known bugs have a case: all of them.
+const bugFloor = 100
 
 var bugPattern = regexp.MustCompile(`\bB\d{3}\b`)
 

@@ -3,13 +3,15 @@ package conformance
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
-var cookieCases = slices.Concat(macCases, cookieTakenCases, loadCases)
+var cookieCases = withBugs(map[string]string{
+	"cookie/load/ends": "B022, B023", "cookie/load/held": "B024", "cookie/load/wrong-mac2": "B027",
+	"cookie/load/no-cookie-no-response": "B028, B030",
+}, macCases, cookieTakenCases, loadCases)
 
 const (
 	whyMAC1 = "mac1 shows that the sender knows the public key. Whoever answers without it can be found by scanning, " +

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-var innerCases = slices.Concat(padCases, bothRoles(padMultiple), badInnerCases(), innerPassCases, innerCountsCases,
-	routeCases)
+var innerCases = withBugs(map[string]string{
+	"inner/route/longest-prefix-in-v6": "B128", "inner/route/longest-prefix-out": "B132",
+}, padCases, bothRoles(padMultiple), badInnerCases(), innerPassCases, innerCountsCases, routeCases)
 
 // sized is an inner packet of n bytes from the host to p, the IP header included.
 func sized(t *T, p *Peer, n int) []byte {
@@ -71,6 +72,20 @@ var padCases = []Case{
 			b := sized(t, p, 1500)
 			g := fetched(t, s, b)[0]
 			t.Check(bytes.Equal(g.Inner, b), "the packet of 1500 bytes", fmt.Sprintf("%d bytes of it", len(g.Inner)))
+		},
+	},
+	{
+		ID: "inner/pad/mtu-zero", Rules: []string{"PAD-02"}, Level: Must, Isolation: OwnInstance,
+		Needs: NeedConfigure | NeedInner | NeedInterface | NeedVirtual, Lasts: 2 * time.Second, Bug: "B140",
+		Title: "An MTU of 0 is no reason to fail",
+		Why:   "It is a legal MTU, and two implementations divided by it.",
+		Run: func(t *T) {
+			p := t.Peer()
+			s := p.Connect()
+			none := 0
+			t.Configure(Change{MTU: &none})
+			t.Inject(sized(t, p, 100))
+			p.Expect(Data.On(s), t.Soon())
 		},
 	},
 	{

@@ -8,8 +8,20 @@ import (
 	"time"
 )
 
-var uapiCases = slices.Concat(uapiFormCases, uapiPeerCases, uapiAllowedCases, uapiDeviceCases, uapiRefusals(),
-	uapiEffectCases)
+var uapiCases = withBugs(map[string]string{
+	"uapi/peer/own-key": "B157", "uapi/connection/several-requests": "B160",
+}, uapiFormCases, uapiPeerCases, uapiAllowedCases, uapiDeviceCases, uapiRefusals(), uapiEffectCases)
+
+// withBugs names the known bugs that cases made by a helper would have caught.
+func withBugs(bugs map[string]string, lists ...[]Case) []Case {
+	all := slices.Concat(lists...)
+	for i := range all {
+		if b := bugs[all[i].ID]; b != "" {
+			all[i].Bug = b
+		}
+	}
+	return all
+}
 
 // uapiCase fills in what most cases of the text protocol have in common.
 func uapiCase(id string, rules []string, level Level, title, why string, run func(*T)) Case {

@@ -79,7 +79,7 @@ var uapiAllowedCases = []Case{
 	{
 		ID: "uapi/allowed-ip/host-bits", Rules: []string{"ROUTE-07", "UAPI-23"}, Level: Must, Isolation: Shared,
 		Needs: NeedUAPI, Lasts: 4 * time.Second, Title: "Host bits of an allowed IP are cleared",
-		Why: "Two spellings of one prefix must be one entry, or taking it away leaves the other.", Bug: "B131",
+		Why: "Two spellings of one prefix must be one entry, or taking it away leaves the other.", Bug: "B131, B133",
 		Run: func(t *T) {
 			k, section := stranger(t)
 			accepted(t, section, "allowed_ip=10.70.0.0/16", "allowed_ip=10.69.2.3/16")
@@ -229,6 +229,20 @@ var uapiEffectCases = []Case{
 			accepted(t, "public_key="+Hex(p.Party.Static.Public), "preshared_key="+Hex(p.Party.PSK))
 			p.Send(p.Initiate(peer.Spec{}).Bytes)
 			p.Expect(Response.That("made with the new key", func(g *Got) bool { return g.Session != nil }), t.Soon())
+		},
+	},
+	{
+		ID: "uapi/effect/new-peer-is-used", Rules: []string{"UAPI-16"}, Level: Must, Isolation: Shared,
+		Needs: NeedUAPI | NeedInner, Lasts: 4 * time.Second, Bug: "B155",
+		Title: "A peer that is added to a device which is up is used at once",
+		Why:   "One implementation started the last peer of a request only with the next request.",
+		Run: func(t *T) {
+			p := t.NewPeer(PeerOptions{Stranger: true})
+			section := "public_key=" + Hex(p.Party.Static.Public)
+			accepted(t, section, "endpoint="+p.Addr.String(), "allowed_ip="+p.Inner4.String()+"/32")
+			t.Cleanup(func() { uset(t, section, "remove=true") })
+			t.Inject(p.Outbound())
+			p.Expect(Initiation, t.Soon())
 		},
 	},
 	{

@@ -2,7 +2,7 @@
 //
 // A [Subject] is an implementation under test. A [Case] plays its other side, with a second implementation of the
 // protocol of its own (package peer) that can also do everything wrong, and judges what the subject sends, delivers
-// and reports. Each case names the protocol rules (see docs/rules.txt and [UAPIRules]) that its deciding assertion is
+// and reports. Each case names the protocol rules (see docs/rules.txt) that its deciding assertion is
 // about. The same case runs in virtual time, where the subject is a library that is told what time it is, and in real
 // time, where it is a program or a device behind a network.
 //

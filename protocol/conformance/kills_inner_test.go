@@ -85,6 +85,18 @@ var innerKills = killers{
 		}
 		return [][]byte{b}
 	})},
+	"inner/pad/mtu-zero": {wrap("sends-nothing-at-mtu-0", mangle{
+		change: func(m *mangled, c *conformance.Change) {
+			if c.MTU != nil && *c.MTU == 0 {
+				m.memory["stuck"] = 1
+			}
+		},
+		packetIn: func(m *mangled, b []byte) [][]byte {
+			if m.memory["stuck"] == 1 {
+				return nil
+			}
+			return [][]byte{b}
+		}})},
 	"inner/pad/zeros": {injects("pads-with-memory", func(_ *mangled, b []byte) [][]byte {
 		for len(b)%16 != 0 {
 			b = append(b, 0xa5)

@@ -101,6 +101,7 @@ var uapiKills = killers{
 	"uapi/device/listen-port-chosen":   {says("shows-port-as-set", "listen_port=[0-9]+", "listen_port=0")},
 	"uapi/device/fwmark":               {says("fwmark-hexadecimal", "fwmark=4294967295", "fwmark=0xffffffff")},
 	"uapi/device/replace-peers":        {deaf("ignores-replace-peers", "replace_peers=true", "")},
+	"uapi/effect/new-peer-is-used":     {deaf("forgets-endpoints", "endpoint=10.*", "")},
 	"uapi/effect/preshared-key":        {deaf("drops-preshared-key", "preshared_key=.*", "")},
 	"uapi/effect/last-handshake":       {says("rounds-bytes", "rx_bytes=180", "rx_bytes=192")},
 	"uapi/effect/keepalive-starts":     {deaf("drops-interval", "persistent_keepalive_interval=34", "")},

@@ -24,10 +24,9 @@ func readRules(t *testing.T, file string) (rules []rule) {
 	return parseRules(t, file, string(text))
 }
 
-// allRules are the protocol's and the configuration protocol's.
 func allRules(t *testing.T) []rule {
 	t.Helper()
-	return append(readRules(t, "../../docs/rules.txt"), parseRules(t, "rules_uapi.txt", conformance.UAPIRules)...)
+	return readRules(t, "../../docs/rules.txt")
 }
 
 func parseRules(t *testing.T, file, text string) (rules []rule) {

@@ -12,9 +12,6 @@ import (
 //go:embed rules.txt
 var rulesText string
 
-//go:embed rules_uapi.txt
-var uapiText string
-
 // Rule is a rule of the protocol in a few words.
 type Rule struct {
 	ID    string            `json:"id"`
@@ -22,9 +19,9 @@ type Rule struct {
 	Text  string            `json:"text"`
 }
 
-// Rules lists all rules in the order of docs/rules.txt, those of the configuration socket last.
+// Rules lists all rules in the order of docs/rules.txt.
 func Rules() (all []Rule) {
-	for line := range strings.Lines(rulesText + uapiText) {
+	for line := range strings.Lines(rulesText) {
 		cells := strings.Split(strings.TrimSpace(line), "\t")
 		if len(cells) == 3 && !strings.HasPrefix(line, "#") {
 			all = append(all, Rule{cells[0], conformance.Level(cells[1]), cells[2]})
