@@ -76,7 +76,7 @@ func printList(w io.Writer, cases []report.CaseInfo) error {
 			area = a
 		}
 		count[c.Level]++
-		fmt.Fprintf(&b, "%-6s  %-62s  %s\n", c.Level, c.ID, strings.Join(c.Rules, " "))
+		fmt.Fprintf(&b, "%-6s  %-60s  %s\n", c.Level, c.ID, strings.Join(c.Rules, " "))
 	}
 	fmt.Fprintf(&b, "\n%d cases: %d MUST, %d SHOULD, %d MAY, %d IMPL\n", len(cases), count[conformance.Must],
 		count[conformance.Should], count[conformance.May], count[conformance.Impl])
