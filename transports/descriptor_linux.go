@@ -10,7 +10,7 @@ import (
 
 // Descriptor is a TUN device or a socket as a worker reads it: again and again while there is something, then asleep
 // until there is more. It is like a syscall.RawConn of the net package, and cheaper where packets are small and many
-// (decision 0040):
+// (decision 0028):
 //
 //   - The runtime's poller has the descriptor only while a reader sleeps. Otherwise every packet that comes in while a
 //     worker is busy would wake a thread that finds nothing to do.
