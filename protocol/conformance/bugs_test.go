@@ -10,7 +10,7 @@ import (
 )
 
 // bugFloor is how many of a hundred known bugs have a case: a ratchet on the way to 100. Raise it with your cases.
-const bugFloor = 0
+const bugFloor = 81
 
 var bugPattern = regexp.MustCompile(`\bB\d{3}\b`)
 
