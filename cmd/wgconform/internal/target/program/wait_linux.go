@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The heart of the suite gets a core soon, because it needs so little of it. A program that does curves may wait for one
-// while the heart beats: so the kernel is asked how long its threads waited.
+// The heart of the suite gets a core soon, because it needs so little of it. A program that does curves may wait for
+// one while the heart beats: so the kernel is asked how long its threads waited.
 
 const (
 	keptWaits  = 4096
