@@ -143,9 +143,9 @@ var passiveCases = []Case{
 		"The answer of one peer does not end the attempts for another",
 		"A tunnel that is slow to come up must not be forgotten because another is fast.", func(t *T) {
 			a, b := t.Peer(), t.Peer()
-			t.Inject(a.Outbound(), b.Outbound())
-			sent := b.Expect(Initiation, t.Soon())
-			s := a.Reply(a.Expect(Initiation, t.Between(sent.At, 0, 300*time.Millisecond)))
+			injected := t.Inject(a.Outbound(), b.Outbound())
+			sent := b.Expect(Initiation, t.Due(Prompt, injected))
+			s := a.Reply(a.Expect(Initiation, t.Due(Prompt, injected)))
 			a.Expect(Transport.On(s), t.Soon())
 			for range 2 {
 				sent = b.Expect(Initiation, t.Due(Retransmit, sent.At))

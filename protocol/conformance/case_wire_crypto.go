@@ -287,8 +287,8 @@ func lowOrderEphemeral(t *T) {
 			p.Send(r.Bytes)
 		} else {
 			p.Send(p.Initiate(peer.Spec{Ephemeral: &e}).Bytes)
-			t.Wait(120 * time.Millisecond) // some take a peer with more than ten a second for a flood
 		}
+		t.Wait(120 * time.Millisecond) // some take a peer with more than ten a second for a flood
 	}
 	if g == nil {
 		p.SilenceStill(AnyDatagram, time.Second)

@@ -48,7 +48,7 @@ var cookieKills = killers{
 	"cookie/taken/unknown-index":      {mac2Filled},
 	"cookie/taken/wrong-length": {wrap("cuts-long-cookies", mangle{
 		in: func(_ *mangled, d conformance.Datagram) []conformance.Datagram {
-			if d.Bytes[0] == 3 && len(d.Bytes) > 64 {
+			if len(d.Bytes) > 64 && d.Bytes[0] == 3 {
 				d.Bytes = d.Bytes[:64]
 			}
 			return []conformance.Datagram{d}
@@ -77,7 +77,7 @@ var cookieKills = killers{
 	})},
 	"cookie/load/to-the-source": {wrap("cookie-to-endpoint", mangle{
 		in: func(m *mangled, d conformance.Datagram) []conformance.Datagram {
-			if d.Bytes[0] == 4 {
+			if len(d.Bytes) > 0 && d.Bytes[0] == 4 {
 				m.known = &d
 			}
 			return []conformance.Datagram{d}
@@ -98,7 +98,7 @@ var cookieKills = killers{
 // loadFlaps is a subject that answers like one without load once 100 ms have passed since the flood.
 var loadFlaps = wrap("load-flaps", mangle{
 	in: func(m *mangled, d conformance.Datagram) []conformance.Datagram {
-		if d.Bytes[0] == 1 && m.memory["at"] < int(m.Now())-int(100*time.Millisecond) && m.memory["n"] > 50 {
+		if len(d.Bytes) == 148 && m.memory["at"] < int(m.Now())-int(100*time.Millisecond) && m.memory["n"] > 50 {
 			m.memory["flaps"] = 1
 		}
 		m.memory["n"]++
@@ -130,7 +130,7 @@ func floodStops(m *mangled, d conformance.Datagram) []conformance.Datagram {
 	if len(d.Bytes) == 148 {
 		m.memory["handshakes"]++
 	}
-	if d.Bytes[0] == 4 && m.memory["handshakes"] > 100 {
+	if len(d.Bytes) > 0 && d.Bytes[0] == 4 && m.memory["handshakes"] > 100 {
 		return nil
 	}
 	return []conformance.Datagram{d}

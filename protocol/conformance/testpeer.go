@@ -313,6 +313,7 @@ func (p *Peer) Accept() (s *Session) {
 		p.t.Inject(packet)
 		s = p.Reply(p.Expect(Initiation, p.t.Soon()))
 		p.Expect(Data.On(s).Carrying(packet), p.t.Soon())
+		p.t.Take(Keepalive.On(s)) // one that confirmed before the packet could is a question of HS-15
 	})
 	return s
 }

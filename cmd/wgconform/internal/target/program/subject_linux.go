@@ -50,6 +50,7 @@ type Subject struct {
 	arrived   map[tag]conformance.Stamp // what Input waits for: zero until it is seen
 	injected  [][]byte                  // inner packets that the tap has yet to show
 	entered   conformance.Stamp         // when those that it has shown were handed over
+	waits     []wait                    // in order
 	blurs     []span                    // when the tap lost packets, or somebody else used the interface
 	strangers []string                  // packets that nobody should have sent into the interface
 }
@@ -140,6 +141,7 @@ func (s *Subject) wait(now timers.Time) {
 func (s *Subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
 	s.wait(now)
 	s.after(arriving(in))
+	s.mark()
 	s.drain()
 	before := s.Now()
 	s.arrived = map[tag]conformance.Stamp{}
@@ -213,6 +215,7 @@ func (s *Subject) frame(ip []byte) {
 func (s *Subject) Packets(now timers.Time, in [][]byte) conformance.Stamp {
 	s.wait(now)
 	s.after(byPacket)
+	s.mark()
 	s.drain()
 	before := s.Now()
 	s.entered = conformance.Stamp{}
@@ -277,7 +280,7 @@ func (s *Subject) ring() {
 }
 
 // Stalled implements conformance.RealTimeSubject. A time in which the tap lost packets, or somebody other than the
-// suite used the interface, is as useless as one in which the machine stood still.
+// suite used the interface, is as useless as one in which the machine stood still, or the program waited for a core.
 func (s *Subject) Stalled(from, until timers.Time) time.Duration {
 	longest := s.heart.stalled(int64(from)+s.origin, int64(until)+s.origin)
 	for _, b := range s.blurs {
@@ -285,7 +288,9 @@ func (s *Subject) Stalled(from, until timers.Time) time.Duration {
 			longest = max(longest, time.Duration(b.until-b.from))
 		}
 	}
-	return longest
+	// Several threads that wait at once make one thing late once.
+	end := int64(until) + s.origin
+	return max(longest, s.waitedSince(max(int64(from)+s.origin, end-waitedOver))/2)
 }
 
 // Take implements conformance.Subject.
