@@ -93,7 +93,7 @@ func (d *Device) AppendState(b []byte) []byte {
 			}
 		}
 		if p.pending != nil {
-			b = fmt.Appendf(b, " pending #%d\n", name(p.pending.index))
+			b = fmt.Appendf(b, " pending #%d jitter=%v\n", name(p.pending.index), p.pending.drawn.newShake)
 		}
 		if p.jar != nil {
 			b = p.jar.AppendState(b, d.now)
