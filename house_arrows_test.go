@@ -61,7 +61,7 @@ var arrows = []arrow{
 		"transports/sim/...",
 		list(std, "protocol", "timers", "transports/sim/...", "golang.org/x/crypto/...",
 			"github.com/goccy/go-yaml/...", "github.com/gopacket/gopacket/..."),
-		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog"),
+		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6"),
 	},
 	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
 	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},

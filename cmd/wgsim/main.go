@@ -1,14 +1,16 @@
 // Command wgsim runs simulated networks of WireGuard hosts and tells what happened in them.
 //
-//	wgsim run [--scenario NAME] [--seed N] [--duration D] [--pcap FILE.pcapng] [--json FILE|-] [--quiet]
-//	wgsim list [--names]
+//	wgsim run [--scenario NAME|FILE] [--seed N] [--duration D] [--pcap FILE.pcapng] [--json FILE|-] [--quiet]
+//	          [--sabotage NAME [--sabotage-hosts HOSTS]]
+//	wgsim list [--names] [--json | --print NAME]
+//	wgsim import FILE.conf...
 //	wgsim version
 //
 // The hosts run the real protocol core of this module; time, networks and applications are models. The same seed
 // gives the same run, to the last byte of its capture.
 //
-// The exit status is 0 if all safety checkers held, 1 if one was broken, and 2 if the run could not be made or its
-// files not be written.
+// The exit status is 0 if all safety checkers held and the run was as its scenario expects, 1 if not, and 2 if the run
+// could not be made or its files not be written.
 package main
 
 import (
@@ -18,6 +20,6 @@ import (
 )
 
 func main() {
-	p := program{stdout: os.Stdout, stderr: os.Stderr, newDevice: protocol.New}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, newDevice: protocol.New}
 	os.Exit(p.execute(os.Args[1:]))
 }

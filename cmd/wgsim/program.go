@@ -14,7 +14,7 @@ import (
 // Exit statuses.
 const (
 	exitHeld   = 0 // all checkers held
-	exitBroken = 1 // one did not
+	exitBroken = 1 // one did not, or the run was not as expected
 	exitError  = 2 // usage, or something outside the simulation
 )
 
@@ -23,8 +23,18 @@ var errBroken = errors.New("a checker was broken")
 
 // program is the command with what it takes from its surroundings.
 type program struct {
+	stdin          io.Reader // nil: empty
 	stdout, stderr io.Writer
 	newDevice      func(protocol.Config) (*protocol.Device, error) // the core that the hosts run
+}
+
+// commands are the subcommands of wgsim, each in a file of its own.
+var commands = []func(*program) *cobra.Command{
+	(*program).runCommand,
+	(*program).listCommand,
+	(*program).importCommand,
+	(*program).replayCommand,
+	(*program).versionCommand,
 }
 
 // execute runs the command line and gives the exit status.
@@ -44,7 +54,9 @@ func (p *program) execute(args []string) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(p.runCommand(), p.listCommand(), p.replayCommand(), p.versionCommand())
+	for _, command := range commands {
+		root.AddCommand(command(p))
+	}
 	switch err := root.Execute(); {
 	case err == nil:
 		return exitHeld

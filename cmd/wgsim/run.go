@@ -14,12 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/purewire/purewire/transports/sim"
+	"github.com/purewire/purewire/transports/sim/gallery"
 	"github.com/purewire/purewire/transports/sim/report"
+	"github.com/purewire/purewire/transports/sim/scenario"
 )
 
 // Defaults of the flags, which the repeat command leaves out.
 const (
-	defaultScenario = "default"
+	defaultScenario = gallery.Default
 	defaultSeed     = 1
 )
 
@@ -31,6 +33,8 @@ type runFlags struct {
 	pcap     string
 	json     string
 	quiet    bool
+	sabotage string   // name of a known-bad core
+	bad      []string // hosts that get it; nil: all
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -38,13 +42,18 @@ func (p *program) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run a scenario",
-		Long: `Run a scenario and print what happened: a timeline, a table of the tunnels, and the verdicts of the checkers
-that watch each run. The same scenario, seed and duration give the same run.
+		Long: `Run a scenario and print what happened: a timeline, a table of the tunnels, the verdicts of the checkers that
+watch each run, and those about what the scenario expects. The same scenario, seed and duration give the same run.
+
+The scenario is one of wgsim list or a file, see docs/SCENARIOS.md; - is standard input. With another --duration,
+what a scenario expects is not judged, since it is about the whole run.
 
 With --json - standard output holds the JSON alone. The capture of --pcap is decrypted by Wireshark and tshark as
 it is; it holds the keys of the simulated hosts.`,
 		Example: `  wgsim run
   wgsim run --seed 7 --pcap x.pcapng
+  wgsim run --scenario office.yaml --quiet
+  wgsim run --scenario lossy --sabotage no-replay-window
   wgsim run --json - | jq '.events[] | select(.kind == "drop")'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -57,30 +66,43 @@ it is; it holds the keys of the simulated hosts.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.scenario, "scenario", defaultScenario, "`name` of a scenario, see wgsim list")
+	flags.StringVar(&f.scenario, "scenario", defaultScenario, "`name` of a scenario, see wgsim list, or file")
 	flags.Uint64Var(&f.seed, "seed", defaultSeed, "`number` that decides everything that is left to chance")
 	flags.DurationVar(&f.duration, "duration", 0, "virtual `time` to run for, such as 90s (default the scenario's)")
 	flags.StringVar(&f.pcap, "pcap", "", "write a capture with its keys to this pcapng `file`")
 	flags.StringVar(&f.json, "json", "", "write events and results as JSON to this `file`, - is standard output")
 	flags.BoolVar(&f.quiet, "quiet", false, "print the verdict alone, in one line")
+	flags.StringVar(&f.sabotage, "sabotage", "", "give hosts a known-bad core of this `name`, for a checker to find")
+	flags.StringSliceVar(&f.bad, "sabotage-hosts", nil, "the `hosts` that get it, names or patterns (default all)")
 	return c
 }
 
 // run makes the run, from the flags to the verdict.
 func (p *program) run(ctx context.Context, f runFlags) error {
-	scenario, err := find(f.scenario)
+	file, err := p.load(f.scenario)
 	if err != nil {
 		return err
 	}
-	if f.duration > 0 {
-		scenario.Duration = f.duration
+	c, err := file.Compile()
+	if err != nil {
+		return err
+	}
+	if f.duration > 0 && f.duration != c.Scenario.Duration {
+		c.Scenario.Duration, c.Expect = f.duration, nil
+	}
+	prepare, err := sabotage(f.sabotage, f.bad, c)
+	if err != nil {
+		return err
 	}
 	began := time.Now()
-	out, err := p.open(&f, &scenario)
+	out, err := p.open(&f, &c.Scenario)
 	if err != nil {
 		return err
 	}
-	s, err := sim.New(scenario, sim.Options{Seed: f.seed, NewDevice: p.newDevice, Observe: out.observe})
+	judge := scenario.NewJudge(c.Expect)
+	out.watching = append(out.watching, judge.Observe)
+	s, err := sim.New(c.Scenario, sim.Options{Seed: f.seed, NewDevice: p.newDevice, Observe: out.observe,
+		Prepare: prepare})
 	if err != nil {
 		out.discard()
 		return err
@@ -90,6 +112,7 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 		return err
 	}
 	result := s.Result()
+	result.Expectations = judge.Verdicts(&result)
 	if err := out.finish(&result); err != nil {
 		return err
 	}
@@ -97,19 +120,6 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 		fmt.Fprintf(p.stdout, "%s of virtual time took %s\n", result.Virtual, time.Since(began).Round(time.Millisecond))
 	}
 	return p.judge(&f, &result)
-}
-
-// find gives the scenario with the name.
-func find(name string) (sim.Scenario, error) {
-	var names []string
-	for _, s := range sim.Scenarios() {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	return sim.Scenario{}, fmt.Errorf("there is no scenario %q, only: %s (scenario files are not supported yet)",
-		name, strings.Join(names, ", "))
 }
 
 // stride is how much virtual time passes between two looks at the world outside.
@@ -139,11 +149,11 @@ func (p *program) judge(f *runFlags, r *sim.Result) error {
 		w = p.stderr
 	}
 	if f.quiet && f.json != "-" {
-		if _, err := fmt.Fprintln(w, report.Verdict(r)); err != nil {
+		if _, err := fmt.Fprintln(w, report.Line(r)); err != nil {
 			return err
 		}
 	}
-	if r.OK() {
+	if r.OK() && r.Met() {
 		return nil
 	}
 	if f.json == "-" {
@@ -158,6 +168,12 @@ func repeat(f *runFlags) string {
 	c := fmt.Sprintf("wgsim run --scenario %s --seed %d", f.scenario, f.seed)
 	if f.duration > 0 {
 		c += " --duration " + f.duration.String()
+	}
+	if f.sabotage != "" {
+		c += " --sabotage " + f.sabotage
+	}
+	if len(f.bad) > 0 {
+		c += " --sabotage-hosts " + strings.Join(f.bad, ",")
 	}
 	return c
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/purewire/purewire/timers"
 )
 
 // attacker is the state of an [Attack]. It knows the public keys of its targets, as anybody may, and hears what they
@@ -16,7 +18,9 @@ type attacker struct {
 	addrs   [2]netip.Addr // its IPv4 and its IPv6 address
 	rnd     *Rand
 	targets []*node
-	heard   [][]heard // by target, the oldest first
+	heard   [][]heard   // by target, the oldest first
+	tape    [][]taped   // of somebody on the path, by target, the oldest first
+	next    timers.Time // when it may react again
 	turn    int
 }
 
@@ -57,6 +61,7 @@ func (s *Sim) newAttacker(i int, cfg *Attack) *attacker {
 		a.targets = append(a.targets, s.node(t))
 	}
 	a.heard = make([][]heard, len(a.targets))
+	a.tape = make([][]taped, len(a.targets))
 	for family, next := range [...]netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, 200}), attackIPv6} {
 		for !s.unused(next) {
 			next = next.Next()
@@ -75,6 +80,9 @@ var attackIPv6 = netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 0xff, 0xff, 14: 
 
 // source is the address from which a strikes at a host: of its family, or no router would carry it.
 func (a *attacker) source(n *node) netip.AddrPort {
+	if a.cfg.Sources > 1 {
+		return a.made(a.turn%a.cfg.Sources, n.addr.Is4())
+	}
 	if n.addr.Is4() {
 		return netip.AddrPortFrom(a.addrs[0], attackPort)
 	}
@@ -107,13 +115,13 @@ func (a *attacker) hear(n *node, d *datagram) {
 // and then silence is not to be expected.
 func (a *attacker) forget(n *node) {
 	if i := slices.Index(a.targets, n); i >= 0 {
-		a.heard[i] = nil
+		a.heard[i], a.tape[i] = nil, nil
 	}
 }
 
 // strike is one turn of the attack: the next kind at one target after the other.
 func (s *Sim) strike(a *attacker) {
-	if a.cfg.Until > 0 && time.Duration(s.now) >= a.cfg.Until {
+	if a.cfg.Until > 0 && time.Duration(s.now) >= a.cfg.Until || s.healed && a.cfg.Name != strangerName {
 		return
 	}
 	s.later(a.cfg.Interval, event{kind: evAttack, who: int32(a.index)})
@@ -124,14 +132,57 @@ func (s *Sim) strike(a *attacker) {
 	if n.seg == nil || n.seg.nat != nil {
 		return // it has no address of its own on the Internet at the moment
 	}
-	if kind == AttackReplay && len(a.heard[i]) == 0 {
+	if kind == AttackForgedCookie || kind == AttackBitFlip {
+		return // it reacts to what it hears
+	}
+	var t *taped
+	if kind == AttackRecorded && len(a.tape[i]) > 0 {
+		t = &a.tape[i][a.rnd.Intn(len(a.tape[i]))]
+	}
+	// What the checkers have forgotten is too old to be judged.
+	if kind == AttackReplay && len(a.heard[i]) == 0 ||
+		kind == AttackRecorded && (t == nil || s.watch.of(t.number) == nil) {
 		kind = AttackJunk
 	}
-	d := s.newDatagram(a.payload(kind, i))
-	d.from, d.network, d.attack = a.cfg.Name, a.cfg.Name, kind
-	d.src, d.dst = a.source(n), netip.AddrPortFrom(n.addr, n.port)
+	d := s.newDatagram(nil)
+	if kind == AttackRecorded {
+		d.data, d.original, d.damaged = append(d.data, t.data...), t.number, t.damaged
+	} else {
+		d.data = append(d.data, a.payload(kind, i)...)
+	}
+	d.attack, d.src, d.dst = kind, a.source(n), netip.AddrPortFrom(n.addr, n.port)
+	a.throw(d, attackLatency)
+}
+
+// throw puts a datagram of an attacker on its way; without delay it is ahead of what is just being overheard.
+func (a *attacker) throw(d *datagram, after time.Duration) {
+	s := a.s
+	d.from, d.network = a.cfg.Name, a.cfg.Name
+	s.took(a.counts(d.attack))
 	s.emit(s.fill(KindDatagram, d))
-	s.later(attackLatency, event{kind: evCross, d: d})
+	if after == 0 {
+		s.onInternet(d)
+		return
+	}
+	s.later(after, event{kind: evCross, who: -1, d: d})
+}
+
+// counts gives the kind of trouble that an attack is.
+func (a *attacker) counts(k AttackKind) FaultKind {
+	switch k {
+	case AttackReplay, AttackRecorded:
+		return FaultReplay
+	case AttackGoodMAC:
+		if a.cfg.Sources > 1 {
+			return FaultSpoofedFlood
+		}
+		return FaultFlood
+	case AttackForgedCookie:
+		return FaultForgedCookie
+	case AttackBitFlip:
+		return FaultBitFlip
+	}
+	return FaultJunk
 }
 
 func (a *attacker) payload(kind AttackKind, target int) []byte {

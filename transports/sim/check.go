@@ -115,7 +115,7 @@ func (w *watch) age(host string, s *session, end int, does string) {
 		w.fault(host, "%s with a key that it cannot have yet", does)
 	} else if s.epoch[end] != w.s.byName[host].epoch {
 		w.fault(host, "%s with a key from before it was down", does)
-	} else if age := w.s.now.Sub(s.born[end]); age >= rejectAfter {
+	} else if age := w.s.byName[host].felt().Sub(s.born[end]); age >= rejectAfter {
 		w.fault(host, "%s with a key that is %s old", does, seconds(age))
 	}
 }
@@ -154,21 +154,31 @@ func (silence) about() (name, rule string) {
 func (silence) see(w *watch, r *Record) {
 	handshake := len(r.Data) > 0 && (r.Data[0] == typeInitiation || r.Data[0] == typeResponse)
 	if r.Kind == KindDatagram && handshake {
-		for _, n := range []*node{w.s.byName[r.Host], w.s.publicHost(r.Dst)} {
+		for _, n := range [...]*node{w.s.byName[r.Host], w.s.publicHost(r.Dst)} {
 			if n != nil {
-				n.struck = append(n.struck, w.s.now)
+				n.strike()
 			}
 		}
 	}
 	switch {
+	case r.Kind == KindFate && r.Attack == AttackRecorded:
+		w.looked()
+		w.again(r)
 	case r.Kind == KindFate && r.Attack != AttackNone:
 		w.looked()
-		if r.Fate == FateDelivered {
+		if r.Fate == FateDelivered && r.Attack != AttackForgedCookie && r.Attack != AttackBitFlip {
 			w.fault(r.To, "takes a datagram from %s (%s)", r.Host, r.Attack)
 		}
-	case r.Kind == KindDatagram && r.Attack == AttackNone && w.s.public[r.Dst.Addr()].attack != nil:
+	case r.Kind == KindFate && r.Fate == FateDelivered:
+		if c := w.of(r.Datagram); c != nil && w.s.byName[r.To] != nil {
+			w.take(c, r)
+		}
+	case r.Kind == KindDatagram && r.Attack == AttackNone && w.s.isStranger(r.Dst.Addr()):
 		w.looked()
 		n := w.s.byName[r.Host]
+		if n.misled {
+			return
+		}
 		if w.read.kind != typeCookie || w.read.err != nil {
 			w.fault(r.Host, "answers a stranger with %d bytes of type %d", len(r.Data), w.read.kind)
 		} else if n.struckLately() < n.loadLeast() {
@@ -177,12 +187,50 @@ func (silence) see(w *watch, r *Record) {
 	}
 }
 
+// take notes that a datagram was taken, of which this may be a copy.
+func (w *watch) take(c *carried, r *Record) {
+	c.taken = true
+	if of := w.of(r.Original); of != nil {
+		of.taken = true
+	}
+}
+
+// again judges a datagram that somebody on the path sent once more. Who gets it for the first time takes it, and takes
+// its sender to be where it comes from: that is how it must be (ROAM-01, paper §2.1). A second time it is a replay.
+// A host that lost its memory is excused for a while, until nothing from before is under way.
+func (w *watch) again(r *Record) {
+	if r.Fate != FateDelivered {
+		return
+	}
+	n, of := w.s.byName[r.To], w.of(r.Original)
+	c := w.of(r.Datagram)
+	switch {
+	case n == nil || of == nil || c == nil:
+	case of.taken && (n.forgot == 0 || w.s.now.Sub(n.forgot) > forgetWindow):
+		w.fault(r.To, "takes a datagram from %s (%s) that it took before", r.Host, r.Attack)
+	default:
+		w.take(c, r)
+		n.misled = true
+	}
+}
+
+// forgetWindow is the longest that a datagram is under way, by any fault.
+const forgetWindow = 30 * time.Second
+
 // publicHost finds the host that has an address of its own on the Internet, or nil.
 func (s *Sim) publicHost(a netip.AddrPort) *node {
 	if g := s.public[a.Addr()].segment; g != nil {
 		return g.hosts[a.Addr()]
 	}
 	return nil
+}
+
+// strike notes a handshake message. Of those within the window only as many are kept as matter.
+func (n *node) strike() {
+	if len(n.struck) == cap(n.struck) {
+		n.struckLately()
+	}
+	n.struck = append(n.struck, n.s.now)
 }
 
 // struckLately counts the handshake messages that a host had to do with in the last moments.

@@ -11,6 +11,11 @@ import (
 // pair is a host and a peer of it.
 type pair struct{ host, peer string }
 
+// forgets reports whether a host forgets all that it knows of a peer (TAI-05).
+func (r *Record) forgets() bool {
+	return r.Kind == KindAction && r.Peer != "" && (r.Action == ActionRemovePeer || r.Action == ActionRotateKey)
+}
+
 // pace: HS-21.
 type pace struct{ last map[pair]moment }
 
@@ -34,11 +39,15 @@ func (*pace) about() (name, rule string) {
 
 func (c *pace) see(w *watch, r *Record) {
 	switch {
-	case r.Kind == KindAction && r.Action == ActionRemovePeer:
+	case r.forgets():
 		delete(c.last, pair{r.Host, r.Peer})
+	case r.Kind == KindAction && r.Action == ActionRotateKey:
+		for _, p := range w.s.byName[r.Host].peers {
+			delete(c.last, pair{r.Host, p.cfg.Host}) // the limit is waived (KEY-15)
+		}
 	case w.read.attempt != nil:
 		w.looked()
-		k, now := pair{r.Host, w.read.peer}, moment{w.s.now, w.s.byName[r.Host].epoch}
+		k, now := pair{r.Host, w.read.peer}, moment{w.s.byName[r.Host].felt(), w.s.byName[r.Host].epoch}
 		last, ok := c.last[k]
 		// A host whose interface was down starts clean (LIFE-04).
 		if ok && last.epoch == now.epoch && now.at.Sub(last.at) < rekeyTimeout {
@@ -68,7 +77,7 @@ func (c *stamps) see(w *watch, r *Record) {
 		for _, p := range w.s.byName[r.Host].peers {
 			delete(c.last, pair{r.Host, p.cfg.Host})
 		}
-	case r.Kind == KindAction && r.Action == ActionRemovePeer:
+	case r.forgets():
 		delete(c.last, pair{r.Host, r.Peer})
 	case w.read.attempt != nil:
 		w.looked()
@@ -88,7 +97,7 @@ func (c *stamps) value(w *watch, host string, stamp [12]byte) {
 		w.fault(host, "sends a timestamp with %d ns", nanos)
 	}
 	n := w.s.byName[host]
-	if n.wall != 0 {
+	if n.clock.unsure {
 		return
 	}
 	off := int64(binary.BigEndian.Uint64(stamp[:8])-labelOfZero) - n.wallClock().Unix()
@@ -113,18 +122,18 @@ func (c *rekey) see(w *watch, r *Record) {
 	m := &w.read
 	switch {
 	case m.attempt != nil:
-		c.last[pair{r.Host, m.peer}] = w.s.now
+		c.last[pair{r.Host, m.peer}] = w.s.byName[r.Host].felt()
 	case m.kind != typeTransport || m.session == nil || m.end != endInitiator || m.err != nil:
-	case w.s.now.Sub(m.session.born[endInitiator]) >= rekeyAfter:
+	case w.s.byName[r.Host].felt().Sub(m.session.born[endInitiator]) >= rekeyAfter:
 		w.looked()
-		s := m.session
+		s, now := m.session, w.s.byName[r.Host].felt()
 		if !s.aged {
-			s.aged, s.agedAt = true, w.s.now
+			s.aged, s.agedAt = true, now
 		}
 		last, ok := c.last[pair{r.Host, m.peer}]
-		if w.s.now.Sub(s.agedAt) >= rekeySlack && (!ok || last < s.agedAt.Add(-rekeyTimeout)) {
+		if now.Sub(s.agedAt) >= rekeySlack && (!ok || last < s.agedAt.Add(-rekeyTimeout)) {
 			w.fault(r.Host, "goes on sending to %s on a session %s old without starting a new one", m.peer,
-				seconds(w.s.now.Sub(s.born[endInitiator])))
+				seconds(now.Sub(s.born[endInitiator])))
 		}
 	}
 }
@@ -166,17 +175,17 @@ func (c *empties) see(w *watch, r *Record) {
 	switch {
 	case r.Kind == KindAction && w.s.byName[r.Host] != nil:
 		for _, p := range w.s.byName[r.Host].peers {
-			c.of(r.Host, p.cfg.Host).excused = w.s.now
+			c.of(r.Host, p.cfg.Host).excused = w.s.byName[r.Host].felt()
 		}
 	case r.Kind == KindFate && genuine(r):
 		of := w.of(r.Datagram)
-		if of == nil || of.kind == typeCookie || of.kind == 0 {
+		if of == nil || of.kind == typeCookie || of.kind == 0 || w.s.byName[r.To] == nil {
 			return
 		}
-		e := c.of(r.To, r.Host)
-		e.passed = w.s.now
+		e, now := c.of(r.To, w.s.byName[of.from].canon), w.s.byName[r.To].felt()
+		e.passed = now
 		if of.kind == typeTransport && len(r.Data) > transportMin && !e.owing {
-			e.owing, e.since = true, w.s.now
+			e.owing, e.since = true, now
 		}
 	case w.read.kind != 0 && w.read.kind != typeCookie && w.read.peer != "":
 		c.sent(w, r)
@@ -186,7 +195,7 @@ func (c *empties) see(w *watch, r *Record) {
 // sent compares with how things were before this moment: the handshake that a keepalive brings about may be on the wire
 // before it.
 func (c *empties) sent(w *watch, r *Record) {
-	m, e, now := &w.read, c.of(r.Host, w.read.peer), w.s.now
+	m, e, now := &w.read, c.of(r.Host, w.read.peer), w.s.byName[r.Host].felt()
 	if !e.acted || e.at != now {
 		e.acted, e.at = true, now
 		e.before = e.emptyView

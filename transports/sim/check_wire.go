@@ -32,7 +32,10 @@ func (secrecy) see(w *watch, r *Record) {
 		return
 	}
 	in := w.s.inner(m.plain[:size])
-	p := w.ledger.find(r.Host, &in)
+	p := w.ledger.find(w.s.byName[r.Host].canon, &in)
+	if p != nil {
+		p.left = true
+	}
 	switch {
 	case p == nil || in.ID == 0:
 		w.fault(r.Host, "sends %s a packet that nobody put into its tunnel", m.peer)
@@ -136,7 +139,7 @@ func (damage) about() (name, rule string) {
 
 // see excuses damage to mac2 alone, which nobody looks at who is not under load (COOKIE-03).
 func (damage) see(w *watch, r *Record) {
-	if r.Kind != KindFate || !r.Damaged || r.To == "" || r.Fate != FateDelivered && r.Fate != FateRejected {
+	if r.Kind != KindFate || !r.Damaged || w.s.byName[r.To] == nil || r.Fate != FateDelivered && r.Fate != FateRejected {
 		return
 	}
 	w.looked()

@@ -9,15 +9,23 @@
 // What to know before reading further:
 //
 //   - A [Scenario] says what there is and what happens; [Scenarios] lists the ones that come with the package.
+//
 //   - A [Record] is what an observer sees; [Result] sums it up. A [CaptureOrder] helps writers of captures.
+//
 //   - The checkers ([Checkers]) watch every run. They see the wire, the inner packets and, through keys of their own
 //     derivation, what the wire carries; they never see the inside of the core that they judge.
+//
 //   - A datagram goes from its host through the NAT of its network, over that network's line up, over the other
 //     network's line down, through the other NAT, to the other host. Captures show it between the first NAT and the
 //     first line.
+//
 //   - A fault is a [Rule] that gives a [Verdict] on each datagram of a line.
+//
 //   - Everything that is random comes from a stream ([Rand]) that follows from the seed and a name.
 //
-// It does not model (so far) bandwidth, packet sizes that do not fit, clocks that drift, firewalls without NAT, and
-// hosts with two addresses.
+//   - Each kind of trouble has a permanent name ([FaultKinds]) and is counted where it takes effect (Result.Effects).
+//
+//   - A scenario with a Heal has a second phase without trouble, in which who owes it must recover ([Liveness]).
+//
+// It does not model ICMP errors beyond what [MTU] says, TCP carriers, or hosts that lose a part of their memory only.
 package sim

@@ -6,17 +6,24 @@ import "github.com/purewire/purewire/timers"
 type evKind uint8
 
 const (
-	evCross   evKind = iota // datagram d has left the sender's line and is on the Internet
-	evArrive                // datagram d has come to the end of the line of segment who
-	evTimeout               // node who has a deadline, unless gen is old
-	evJob                   // the first job in the pool of node who is done, if gen is its life
-	evFlow                  // flow who sends
-	evAction                // action who of the timeline
-	evAttack                // attack who sends
-	evJoin                  // node who arrives where it roams to; gen numbers the roaming
-	evAwake                 // node who has slept long enough; gen numbers the sleep
-	evBoot                  // node who starts again; gen numbers the restart
-	evNudge                 // node who is called without need
+	evCross     evKind = iota // datagram d has left the sender's line and is on the Internet
+	evArrive                  // datagram d has come to the end of the line of segment who
+	evTimeout                 // node who has a deadline, unless gen is old
+	evJob                     // the first job in the pool of node who is done, if gen is its life
+	evFlow                    // flow who sends; gen is for FlowBulk
+	evFlowTimer               // flow who waited for something; gen says for what
+	evFaultOver               // fault who ends
+	evAction                  // action who of the timeline
+	evAttack                  // attack who sends
+	evJoin                    // node who arrives where it roams to; gen numbers the roaming
+	evAwake                   // node who has slept long enough; gen numbers the sleep
+	evBoot                    // node who starts again; gen numbers the restart
+	evLeave                   // node who loses the oldest of its addresses: an overlap is over, unless gen is old
+	evSync                    // node who learns the time after a boot; gen numbers the boots
+	evLearn                   // the peers of node who learn its new public key; gen numbers the keys
+	evHeal                    // all trouble ends
+	evOwed                    // the direction number who must have recovered
+	evNudge                   // node who is called without need
 )
 
 // event is one entry of the heap. Events at one moment come up in the order in which they were made.

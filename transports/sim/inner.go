@@ -20,10 +20,12 @@ const (
 const (
 	udpSource      = 40000
 	udpDestination = 41414
+	udpQuestions   = 41415 // where questions go to and answers come from
 )
 
 const (
 	protoICMP   = 1
+	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
 
@@ -41,6 +43,19 @@ type spec struct {
 	flow     int
 	seq      uint64
 	born     timers.Time
+}
+
+// proto is the number of the protocol inside IP.
+func (p spec) proto() byte {
+	switch {
+	case p.kind == InnerTCP:
+		return protoTCP
+	case p.kind != InnerPing && p.kind != InnerPong:
+		return protoUDP
+	case p.src.Is4():
+		return protoICMP
+	}
+	return protoICMPv6
 }
 
 // smallestInner is the size of the smallest packet that has room for the label.
@@ -69,9 +84,16 @@ func (p spec) build(b []byte) {
 		payload[i] = byte(i)
 	}
 	clear(upper[:upperHeader])
-	if p.kind == InnerUDP {
-		binary.BigEndian.PutUint16(upper[0:], uint16(udpSource+p.flow%20000))
-		binary.BigEndian.PutUint16(upper[2:], udpDestination)
+	if p.proto() == protoUDP {
+		from, to := uint16(udpSource+p.flow%20000), uint16(udpDestination)
+		if p.kind != InnerUDP {
+			to = udpQuestions
+		}
+		if p.kind == InnerResponse {
+			from, to = to, from
+		}
+		binary.BigEndian.PutUint16(upper[0:], from)
+		binary.BigEndian.PutUint16(upper[2:], to)
 		binary.BigEndian.PutUint16(upper[4:], uint16(len(upper)))
 	} else {
 		upper[0] = echoType(p.src.Is4(), p.kind)
@@ -83,14 +105,12 @@ func (p spec) build(b []byte) {
 
 func (p spec) header4(b []byte) (upper []byte) {
 	clear(b[:ip4Header])
-	b[0], b[1], b[8], b[9] = 0x45, p.tos, firstHops, protoICMP
-	if p.kind == InnerUDP {
-		b[9] = protoUDP
-	}
+	b[0], b[1], b[8], b[9] = 0x45, p.tos, firstHops, p.proto()
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	binary.BigEndian.PutUint16(b[4:], uint16(p.id)) // identification
-	copy(b[12:], p.src.AsSlice())
-	copy(b[16:], p.dst.AsSlice())
+	src, dst := p.src.As4(), p.dst.As4()
+	copy(b[12:], src[:])
+	copy(b[16:], dst[:])
 	put4Sum(b)
 	return b[ip4Header:]
 }
@@ -99,12 +119,10 @@ func (p spec) header6(b []byte) (upper []byte) {
 	clear(b[:ip6Header])
 	binary.BigEndian.PutUint16(b, 6<<12|uint16(p.tos)<<4)
 	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-ip6Header))
-	b[6], b[7] = protoICMPv6, firstHops
-	if p.kind == InnerUDP {
-		b[6] = protoUDP
-	}
-	copy(b[8:], p.src.AsSlice())
-	copy(b[24:], p.dst.AsSlice())
+	b[6], b[7] = p.proto(), firstHops
+	src, dst := p.src.As16(), p.dst.As16()
+	copy(b[8:], src[:])
+	copy(b[24:], dst[:])
 	return b[ip6Header:]
 }
 
@@ -143,7 +161,7 @@ func put4Sum(b []byte) {
 	binary.BigEndian.PutUint16(b[10:], fold(sum(0, b[:ip4Header])))
 }
 
-// upperSum is the checksum of the ICMP, ICMPv6 or UDP part of a packet that build or pong made.
+// upperSum is the checksum of the ICMP, ICMPv6, UDP or TCP part of a packet that build or pong made.
 func upperSum(b []byte) uint16 {
 	if b[0]>>4 == 6 {
 		u := b[ip6Header:]
@@ -162,8 +180,11 @@ func putUpperSum(b []byte) {
 		u, proto = b[ip6Header:], b[6]
 	}
 	at := u[2:4]
-	if proto == protoUDP {
+	switch proto {
+	case protoUDP:
 		at = u[6:8]
+	case protoTCP:
+		at = u[16:18]
 	}
 	at[0], at[1] = 0, 0
 	c := upperSum(b)
@@ -218,13 +239,25 @@ func (s *Sim) inner(b []byte) Inner {
 		in.Src, in.Dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
 		upper, proto = b[ip6Header:], b[6]
 	}
+	if proto == protoTCP {
+		s.innerTCP(&in, upper)
+		return in
+	}
 	if len(upper) < upperHeader+labelSize || binary.BigEndian.Uint32(upper[upperHeader:]) != labelMagic {
 		return in
 	}
 	switch label := upper[upperHeader:]; {
 	case proto == protoUDP:
 		in.Kind = InnerUDP
+		if binary.BigEndian.Uint16(upper[2:]) == udpQuestions {
+			in.Kind = InnerRequest
+		} else if binary.BigEndian.Uint16(upper) == udpQuestions {
+			in.Kind = InnerResponse
+		}
 		s.readLabel(&in, label)
+		if in.Kind == InnerResponse {
+			in.From, in.To = in.To, in.From
+		}
 	case proto == protoICMP && upper[0] == 8, proto == protoICMPv6 && upper[0] == 128:
 		in.Kind = InnerPing
 		s.readLabel(&in, label)
@@ -240,8 +273,13 @@ func (s *Sim) readLabel(in *Inner, label []byte) {
 	in.ID = binary.BigEndian.Uint64(label[4:])
 	in.Seq = binary.BigEndian.Uint64(label[16:])
 	in.Born = timers.Time(binary.BigEndian.Uint64(label[24:]))
-	if i := binary.BigEndian.Uint32(label[12:]); int64(i) < int64(len(s.flows)) {
+	s.nameFlow(in, binary.BigEndian.Uint32(label[12:]))
+}
+
+// nameFlow says which flow a packet is of, if there is such a flow.
+func (s *Sim) nameFlow(in *Inner, i uint32) {
+	if int64(i) < int64(len(s.flows)) {
 		f := s.flows[i]
-		in.Flow, in.From, in.To = f.name, f.from.cfg.Name, f.to.cfg.Name
+		in.flow, in.Flow, in.From, in.To = f.index+1, f.name, f.from.cfg.Name, f.to.cfg.Name
 	}
 }

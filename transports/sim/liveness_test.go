@@ -66,7 +66,10 @@ func drawFaults(t *rapid.T, sc *Scenario) {
 			f.Down = true
 		}
 		f.Rule = rapid.SampledFrom([]Rule{Lose{share}, Duplicate{share}, Corrupt{share}, Late{0, 3 * time.Second},
-			Late{400 * ms, 400 * ms}}).Draw(t, "rule")
+			Late{400 * ms, 400 * ms}, Burst{Enter: Percent(5), Leave: share}, Reorder{share, time.Second},
+			Truncate{share}, Extend{Ratio: share}, Queue{Rate: 20_000, CoDel: true}, MTU{Size: 576, TooBig: TooBigReport},
+			MTU{Size: 576, FragmentLoss: share}, Flap{Up: time.Second, Down: time.Second, Jitter: time.Second},
+			Jitter{Most: time.Second, Shape: ShapePareto}, Cut{}, Block{}}).Draw(t, "rule")
 		sc.Faults = append(sc.Faults, f)
 	}
 }
@@ -79,7 +82,7 @@ func drawTimeline(t *rapid.T, sc *Scenario) {
 		left := time.Duration(rapid.IntRange(0, int((healTime-at)/ms)).Draw(t, "lasts")) * ms
 		host := rapid.SampledFrom([]string{"client", "server"}).Draw(t, "host")
 		a := Action{At: at, Host: host, For: left}
-		switch rapid.IntRange(0, 7).Draw(t, "action") {
+		switch rapid.IntRange(0, 12).Draw(t, "action") {
 		case 0, 1:
 			a.Kind, a.Host, a.Network = ActionRoam, "client", rapid.SampledFrom([]string{"home", "cafe"}).Draw(t, "to")
 		case 2:
@@ -98,6 +101,18 @@ func drawTimeline(t *rapid.T, sc *Scenario) {
 		case 7:
 			a.Kind, a.Peer, a.For = ActionKeepalive, map[string]string{"client": "server", "server": "client"}[host], 0
 			a.Number = uint16(rapid.IntRange(0, 30).Draw(t, "keepalive"))
+		case 8:
+			a.Kind, a.For = ActionClockStep, left
+		case 9:
+			a.Kind, a.For = ActionJobTime, left%(200*ms)
+		case 10:
+			a.Kind = ActionRotateKey
+		case 11:
+			a.Kind, a.For, a.Overlap = ActionRoam, 0, left
+			a.Host, a.Network = "client", rapid.SampledFrom([]string{"home", "cafe"}).Draw(t, "over to")
+		case 12:
+			a.Kind, a.Peer = ActionAllowedIPs, map[string]string{"client": "server", "server": "client"}[host]
+			a.Prefixes = prefixes("10.77.0.0/24", "fd77::/64")
 		}
 		sc.Timeline = append(sc.Timeline, a)
 	}
@@ -108,12 +123,24 @@ func drawTimeline(t *rapid.T, sc *Scenario) {
 	}
 }
 
+// drawAttack draws an attacker, on the path or off it, or none.
+func drawAttack(t *rapid.T, sc *Scenario) {
+	kind := rapid.SampledFrom([]AttackKind{AttackNone, AttackRecorded, AttackForgedCookie, AttackBitFlip, AttackGoodMAC,
+		AttackReplay}).Draw(t, "attack")
+	if kind != AttackNone {
+		sc.Attacks = []Attack{{Name: "eve", Targets: []string{"server", "client"}, Kinds: []AttackKind{kind},
+			Interval: 50 * ms, Sources: rapid.SampledFrom([]int{0, 30}).Draw(t, "sources")}}
+	}
+}
+
 // Any mixture of faults keeps the checkers quiet, and once it is over the pair recovers in time.
 func TestAnyTroubleIsSafeAndPasses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sc := troubled()
 		drawFaults(t, &sc)
 		drawTimeline(t, &sc)
+		drawAttack(t, &sc)
+		sc.Heal = healTime
 		seed := rapid.Uint64().Draw(t, "seed")
 		asked, missing, violations, err := answered(sc, Options{Seed: seed}, healTime+recovery)
 		if err != nil {

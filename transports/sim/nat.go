@@ -14,7 +14,9 @@ type nat struct {
 	byInside map[natKey]*mapping // looked up only; keeps expired mappings for the port they had
 	byPort   map[uint16]*mapping // of live mappings and of some that have expired
 	last     uint16              // of PortSequential
+	all      []*mapping          // those in byPort, in no order that matters
 	sweep    timers.Time         // when to look for expired mappings again
+	took     func(FaultKind)     // counts what takes effect; nil: nobody does
 }
 
 // natKey is what a mapping depends on: the inside, and of the outside as much as the NAT's kind looks at.
@@ -24,6 +26,7 @@ type mapping struct {
 	inside   netip.AddrPort
 	port     uint16
 	used     timers.Time
+	at       int // where in nat.all
 	dead     bool
 	contacts []contact // whom the inside has sent to, for the filter
 }
@@ -66,16 +69,39 @@ func (n *nat) outbound(now timers.Time, inside, outside netip.AddrPort) netip.Ad
 		var before uint16
 		if m != nil {
 			before = m.port
-			if n.byPort[m.port] == m {
-				delete(n.byPort, m.port)
+			if !m.dead {
+				n.count(FaultNATExpiry)
 			}
+			n.drop(m)
 		}
 		m = &mapping{inside: inside, port: n.choose(now, inside.Port(), before)}
+		if old := n.byPort[m.port]; old != nil {
+			n.drop(old) // it has expired
+		}
 		n.byInside[k], n.byPort[m.port] = m, m
+		m.at = len(n.all)
+		n.all = append(n.all, m)
 	}
 	m.used = now
 	n.contact(now, m, outside)
 	return netip.AddrPortFrom(n.cfg.Public, m.port)
+}
+
+func (n *nat) count(k FaultKind) {
+	if n.took != nil {
+		n.took(k)
+	}
+}
+
+// drop takes a mapping out. byInside keeps it, for the port that it had.
+func (n *nat) drop(m *mapping) {
+	if n.byPort[m.port] == m {
+		delete(n.byPort, m.port)
+	}
+	if last := len(n.all) - 1; m.at <= last && n.all[m.at] == m {
+		n.all[m.at], n.all[last].at = n.all[last], m.at
+		n.all = n.all[:last]
+	}
 }
 
 func (n *nat) contact(now timers.Time, m *mapping, outside netip.AddrPort) {
@@ -119,21 +145,38 @@ func (n *nat) free(now timers.Time, port uint16) bool {
 	return m == nil || n.expired(now, m)
 }
 
+// smallTable is how many mappings may be looked at for every datagram that finds the table full.
+const smallTable = 1024
+
 // full reports whether no port is left, in which case nothing that needs a new mapping gets out. It first forgets
-// expired mappings, but not more often than once a second, because it has to look at all ports. One port is kept free
+// expired mappings, but not more often than once a second, because it has to look at all of them. One port is kept free
 // so that a successor need not get its predecessor's.
 func (n *nat) full(now timers.Time, inside, outside netip.AddrPort) bool {
-	const most = 1<<16 - firstNATPort - 2
+	most := 1<<16 - firstNATPort - 2
+	if n.cfg.Mappings > 0 {
+		most = min(most, n.cfg.Mappings)
+	}
 	if m := n.byInside[n.key(inside, outside)]; len(n.byPort) < most || m != nil && !n.expired(now, m) {
 		return false
 	}
-	if now >= n.sweep {
+	if now >= n.sweep || len(n.all) <= smallTable {
 		n.sweep = now.Add(time.Second)
-		for p := firstNATPort; p < 1<<16; p++ {
-			if m := n.byPort[uint16(p)]; m != nil && n.expired(now, m) {
-				delete(n.byPort, uint16(p))
+		for i := len(n.all) - 1; i >= 0; i-- { // drop puts the last one, which was looked at, in the place of another
+			if n.expired(now, n.all[i]) {
+				n.drop(n.all[i])
 			}
 		}
+	}
+	if len(n.byPort) >= most && n.cfg.Evict {
+		idle := n.all[0]
+		for _, m := range n.all {
+			if m.used < idle.used {
+				idle = m
+			}
+		}
+		n.count(FaultNATOverflow)
+		idle.dead = true
+		n.drop(idle)
 	}
 	return len(n.byPort) >= most
 }
@@ -142,6 +185,9 @@ func (n *nat) full(now timers.Time, inside, outside netip.AddrPort) bool {
 func (n *nat) inbound(now timers.Time, outside netip.AddrPort, port uint16) (inside netip.AddrPort, why string) {
 	m := n.byPort[port]
 	if m == nil || n.expired(now, m) {
+		if m != nil {
+			n.count(FaultNATExpiry)
+		}
 		return inside, "no mapping"
 	}
 	if !n.lets(now, m, outside) {
@@ -174,10 +220,9 @@ func (n *nat) lets(now timers.Time, m *mapping, outside netip.AddrPort) bool {
 // rebind forgets all mappings, as a router that was switched off and on does. PortPreserve may give the same ports
 // again.
 func (n *nat) rebind() {
-	for p := firstNATPort; p < 1<<16; p++ {
-		if m := n.byPort[uint16(p)]; m != nil {
-			m.dead = true
-		}
+	for _, m := range n.all {
+		m.dead = true
 	}
+	n.all = nil
 	clear(n.byPort)
 }

@@ -17,7 +17,9 @@ type datagram struct {
 	from             string // host or attack
 	network          string
 	src, dst         netip.AddrPort
+	inside           netip.AddrPort // where it is going behind a NAT that it has come through; zero: to dst
 	tos              uint8
+	translated       bool // by a NAT on its way out
 	attack           AttackKind
 	damaged, decided bool
 	jobs             int // handshake jobs that must be done before its fate is known
@@ -29,6 +31,9 @@ type segment struct {
 	cfg      *Network
 	index    int
 	nat      *nat
+	fw       *firewall
+	parent   *segment // in which its NAT is; nil: on the Internet
+	children []*segment
 	up, down line
 	hosts    map[netip.Addr]*node // looked up only
 	next     netip.Addr           // where the search for a free address starts
@@ -45,13 +50,22 @@ type lineRule struct {
 	rnd         *Rand
 	name        string // of the fault, or of the line
 	from, until timers.Time
+	lasting     bool   // the line's own delay, which stays when all trouble has ended
+	oneWay      bool   // a fault of one direction
+	far         string // of a fault: only what goes to or comes from this network
 }
 
 func (s *Sim) newSegment(i int, cfg *Network) *segment {
 	g := &segment{cfg: cfg, index: i, hosts: map[netip.Addr]*node{}, next: cfg.Prefix.Masked().Addr().Next()}
 	if cfg.NAT != nil {
 		g.nat = newNAT(*cfg.NAT, s.stream("nat/"+cfg.Name))
-		s.public[cfg.NAT.Public] = place{segment: g}
+		g.nat.took = s.took
+		if cfg.Behind == "" {
+			s.public[cfg.NAT.Public] = place{segment: g}
+		}
+	}
+	if cfg.Firewall != nil {
+		g.fw = newFirewall(*cfg.Firewall)
 	}
 	g.up = s.newLine(cfg.Name, "up", cfg.Up, func(f *Fault) bool { return f.Up || !f.Down })
 	g.down = s.newLine(cfg.Name, "down", cfg.Down, func(f *Fault) bool { return f.Down || !f.Up })
@@ -63,6 +77,7 @@ func (s *Sim) newLine(network, direction string, cfg Line, concerns func(*Fault)
 	for _, r := range cfg.rules() {
 		l.rules = append(l.rules, lineRule{rule: r, name: l.name, until: timers.Never})
 	}
+	l.rules[len(l.rules)-1].lasting = true
 	for i := range s.sc.Faults {
 		f := &s.sc.Faults[i]
 		if (f.Network == "" || f.Network == network) && concerns(f) {
@@ -70,8 +85,8 @@ func (s *Sim) newLine(network, direction string, cfg Line, concerns func(*Fault)
 			if f.Until > 0 {
 				until = timers.Time(f.Until)
 			}
-			l.rules = append(l.rules, lineRule{f.Rule.Fresh(), s.stream("fault/" + f.Name + "/" + l.name), f.Name,
-				timers.Time(f.From), until})
+			l.rules = append(l.rules, lineRule{rule: f.Rule.Fresh(), rnd: s.stream("fault/" + f.Name + "/" + l.name),
+				name: f.Name, from: timers.Time(f.From), until: until, oneWay: f.Up != f.Down, far: f.Far})
 		}
 	}
 	base := s.stream("line/" + l.name)
@@ -83,30 +98,28 @@ func (s *Sim) newLine(network, direction string, cfg Line, concerns func(*Fault)
 	return l
 }
 
-// join puts a node into the segment, with the address asked for or the next free one.
-func (g *segment) join(n *node, want netip.Addr) {
+// free finds the address asked for, or the next free one.
+func (g *segment) free(want netip.Addr) netip.Addr {
 	for !want.IsValid() {
 		a := g.next
 		if g.next = g.next.Next(); !g.cfg.Prefix.Contains(g.next) {
 			g.next = g.cfg.Prefix.Masked().Addr().Next()
 		}
-		if g.hosts[a] == nil && (g.nat == nil || a != g.cfg.NAT.Public) {
+		if g.hosts[a] == nil && (g.nat == nil || a != g.cfg.NAT.Public) && g.child(a) == nil {
 			want = a
 		}
 	}
-	n.seg, n.addr = g, want
-	g.hosts[want] = n
-	if g.nat == nil {
-		n.s.public[want] = place{segment: g}
-	}
+	return want
 }
 
-func (g *segment) leave(n *node) {
-	delete(g.hosts, n.addr)
-	if g.nat == nil {
-		delete(n.s.public, n.addr)
+// child is the network behind this one whose NAT has an address here, or nil.
+func (g *segment) child(a netip.Addr) *segment {
+	for _, c := range g.children {
+		if c.cfg.NAT.Public == a {
+			return c
+		}
 	}
-	n.seg, n.addr = nil, netip.Addr{}
+	return nil
 }
 
 // place is what has an address on the Internet.
@@ -155,59 +168,16 @@ func (s *Sim) lose(d *datagram, f Fate, rule, to string) {
 	s.release(d)
 }
 
-// send puts a datagram of a host on its way: to a neighbour, or through the NAT and over the line.
-func (s *Sim) send(n *node, g protocol.Datagram) {
-	d := s.newDatagram(g.Bytes())
-	d.from, d.dst, d.tos = n.cfg.Name, g.Endpoint.Remote, g.TOS
-	if n.seg == nil {
-		s.emit(s.fill(KindDatagram, d))
-		s.lose(d, FateUnsent, "", "")
-		return
-	}
-	seg := n.seg
-	d.network, d.src = seg.cfg.Name, netip.AddrPortFrom(n.addr, n.port)
-	if seg.cfg.Prefix.Contains(d.dst.Addr()) {
-		s.emit(s.fill(KindDatagram, d))
-		s.later(lanLatency, event{kind: evArrive, who: int32(seg.index), d: d})
-		return
-	}
-	if seg.nat == nil {
-		s.emit(s.fill(KindDatagram, d))
-		s.cross(&seg.up, 0, d, 0, event{kind: evCross})
-		return
-	}
-	if seg.nat.full(s.now, d.src, d.dst) {
-		s.emit(s.fill(KindDatagram, d))
-		s.lose(d, FateFiltered, seg.cfg.Name+" nat: full", "")
-		return
-	}
-	d.src = seg.nat.outbound(s.now, d.src, d.dst)
-	s.emit(s.fill(KindDatagram, d))
-	if d.dst.Addr() == seg.cfg.NAT.Public {
-		s.hairpin(seg, d)
-		return
-	}
-	s.cross(&seg.up, 0, d, 0, event{kind: evCross})
-}
-
-// hairpin takes a datagram from inside a NAT to the NAT's own outside address (RFC 4787 §6).
-func (s *Sim) hairpin(seg *segment, d *datagram) {
-	if !seg.cfg.NAT.Hairpin {
-		s.lose(d, FateFiltered, seg.cfg.Name+" nat: no hairpin", "")
-		return
-	}
-	s.later(lanLatency, event{kind: evArrive, who: int32(seg.index), d: d})
-}
-
 // cross takes a datagram over a line from its rule number i on, and makes the event then with what delay it got.
 func (s *Sim) cross(l *line, i int, d *datagram, delay time.Duration, then event) {
 	for ; i < len(l.rules); i++ {
 		r := &l.rules[i]
-		if s.now < r.from || s.now >= r.until {
+		if s.now < r.from || s.now >= r.until || s.healed && !r.lasting || r.far != "" && !s.concerns(l, r.far, d) {
 			continue
 		}
 		s.passing = Passing{d.number, d.from, d.src, d.dst, d.data}
 		v := r.rule.Judge(s.now, &s.passing, r.rnd)
+		s.count(&v, r.oneWay)
 		if v.Drop {
 			s.lose(d, FateLost, r.name+": "+v.Why, "")
 			return
@@ -218,6 +188,10 @@ func (s *Sim) cross(l *line, i int, d *datagram, delay time.Duration, then event
 				d.data[bit/8] ^= 1 << (bit % 8)
 				d.damaged = true
 			}
+		}
+		if v.Cut > 0 || len(v.Extend) > 0 {
+			d.data = append(d.data[:max(len(d.data)-v.Cut, 0)], v.Extend...)
+			d.damaged = true
 		}
 		for range v.Copies {
 			s.cross(l, i+1, s.copyOf(d), delay, then)
@@ -238,41 +212,4 @@ func (s *Sim) copyOf(d *datagram) *datagram {
 	}
 	s.emit(s.fill(KindDatagram, c))
 	return c
-}
-
-// onInternet finds whose address the destination is and takes the datagram over that network's line.
-func (s *Sim) onInternet(d *datagram) {
-	p := s.public[d.dst.Addr()]
-	switch {
-	case p.attack != nil:
-		s.lose(d, FateDelivered, "", p.attack.cfg.Name)
-	case p.segment == nil:
-		s.lose(d, FateNoAddress, "", "")
-	default:
-		s.cross(&p.segment.down, 0, d, 0, event{kind: evArrive, who: int32(p.segment.index)})
-	}
-}
-
-// arrive takes a datagram from the inner end of a segment's line, or from a neighbour, to its host.
-func (s *Sim) arrive(seg *segment, d *datagram) {
-	dst := d.dst
-	if seg.nat != nil && dst.Addr() == seg.cfg.NAT.Public {
-		inside, why := seg.nat.inbound(s.now, d.src, dst.Port())
-		if why != "" {
-			s.lose(d, FateFiltered, seg.cfg.Name+" nat: "+why, "")
-			return
-		}
-		dst = inside
-	}
-	n := seg.hosts[dst.Addr()]
-	switch {
-	case n == nil || n.port != dst.Port():
-		s.lose(d, FateNoAddress, "", "")
-	case !n.running:
-		s.lose(d, FateDown, "", n.cfg.Name)
-	case n.asleep:
-		s.lose(d, FateAsleep, "", n.cfg.Name)
-	default:
-		n.receive(d)
-	}
 }

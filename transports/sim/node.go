@@ -16,10 +16,17 @@ type node struct {
 	index   int
 	private protocol.PrivateKey
 	public  protocol.PublicKey
-	peers   []*tunnelEnd // as configured, in order
-	byID    []*tunnelEnd // by PeerID of this life; nil where there is none
-	seg     *segment
-	addr    netip.Addr
+	peers   []*tunnelEnd              // as configured, in order
+	byPeer  map[string]*tunnelEnd     // the same by host; looked up only
+	owners  map[netip.Addr]*tunnelEnd // what owner found; looked up only, and forgotten with each change of allowed IPs
+	byID    []*tunnelEnd              // by PeerID of this life; nil where there is none
+	canon   string                    // whose key it has: its own name, or that of the host that it stole it from
+	keys    uint32                    // numbers its private keys
+	homes   []home                    // its addresses, in the order in which it got them
+	seg     *segment                  // of its default route; nil: it is nowhere
+	addr    netip.Addr                // the same
+	clock   clock
+	jobTime time.Duration
 	port    uint16
 
 	dev     *protocol.Device
@@ -32,6 +39,9 @@ type node struct {
 	up      bool   // its interface is
 	moves   uint32 // numbers roamings, so that an overtaken one does not join
 	joining *segment
+	old     []home      // that an overlap keeps, the oldest first
+	misled  bool        // it took a datagram that somebody on the path sent once more
+	forgot  timers.Time // when it last lost the memory of what it has taken
 	joinAs  netip.Addr
 	sleeps  uint32
 	epoch   int           // how often it lost its keys, rightly: by restarts and by its interface going down
@@ -59,7 +69,15 @@ type tunnelEnd struct {
 	endpoint  string
 	keepalive uint16
 	psk       string
+	pskBefore string             // a job that was made earlier may still use it
+	public    protocol.PublicKey // as this host has it
 	present   bool
+	where     netip.AddrPort // the endpoint, as a host has it that follows ROAM-01; for the liveness oracle
+	fed       bool           // after Heal a flow has something for it: first after wait, then after each gap until stop
+	wait, gap time.Duration
+	stop      timers.Time
+	stamp     [12]byte // the greatest timestamp taken from this peer (TAI-02)
+	stamped   [12]byte // the greatest one sent to it in this life (TAI-10)
 }
 
 // innerPacket is a packet for the tunnel, with the room around it that the core wants.
@@ -80,18 +98,15 @@ func (n *node) boot() error {
 	if limits.Jobs == 0 {
 		limits.Jobs = 32
 	}
-	dev, err := s.o.NewDevice(protocol.Config{
-		Identity: protocol.NewIdentity(n.private),
-		Entropy:  s.stream(fmt.Sprintf("host/%s/%d", n.cfg.Name, n.life)),
-		Start:    s.now, Wall: n.wallClock(), MTU: n.mtu(), Limits: limits,
-		Trace: baseTrace | s.o.Trace,
-	})
+	n.bootClock()
+	dev, err := s.o.NewDevice(n.config(limits))
 	if err != nil {
 		return fmt.Errorf("sim: host %s: %w", n.cfg.Name, err)
 	}
 	if s.o.Prepare != nil {
 		s.o.Prepare(n.cfg.Name, dev)
 	}
+	n.misled = false
 	n.dev, n.running, n.asleep, n.byID = dev, true, false, n.byID[:0]
 	n.wakeAt = timers.Never
 	n.pool.reset(max(1, n.cfg.Workers))
@@ -102,14 +117,14 @@ func (n *node) boot() error {
 		}
 	}
 	n.batch.Reset()
-	if err := dev.Configure(s.now, changes, &n.batch); err != nil {
+	if err := dev.Configure(n.now(), changes, &n.batch); err != nil {
 		return fmt.Errorf("sim: host %s: %w", n.cfg.Name, err)
 	}
 	n.learnIDs()
 	n.settle(nil)
 	n.up = true
 	n.batch.Reset()
-	dev.Up(s.now, &n.batch)
+	dev.Up(n.now(), &n.batch)
 	n.settle(nil)
 	return nil
 }
@@ -117,10 +132,6 @@ func (n *node) boot() error {
 // baseTrace leaves out what happens with nearly every packet.
 const baseTrace = protocol.TraceAll&^(1<<protocol.EventTimerArmed|1<<protocol.EventTimerCancelled) |
 	protocol.TraceSecrets
-
-func (n *node) wallClock() time.Time {
-	return n.s.sc.Wall.Add(time.Duration(n.s.now) + n.wall)
-}
 
 func (n *node) mtu() int {
 	if n.cfg.MTU > 0 {
@@ -150,18 +161,20 @@ func (n *node) die() {
 // put is the change that gives a peer its whole configuration.
 func (n *node) put(p *tunnelEnd) protocol.Change {
 	psk := n.s.psk(p.psk)
-	c := protocol.Change{Op: protocol.OpPutPeer, Peer: p.node.public, PresharedKey: &psk,
+	c := protocol.Change{Op: protocol.OpPutPeer, Peer: p.public, PresharedKey: &psk,
 		PersistentKeepalive: &p.keepalive, ReplaceAllowedIPs: true, AllowedIPs: p.allowed}
-	if e := n.s.resolve(p.endpoint); e.IsValid() {
+	e := n.s.resolve(p.endpoint)
+	if e.IsValid() {
 		c.Endpoint = &e
 	}
+	p.where, p.stamp, p.stamped = e, [12]byte{}, [12]byte{}
 	return c
 }
 
 // configure applies one change while the node runs. The scenario was checked, so an error is the core's.
 func (n *node) configure(c protocol.Change) {
 	n.batch.Reset()
-	if err := n.dev.Configure(n.s.now, []protocol.Change{c}, &n.batch); err != nil {
+	if err := n.dev.Configure(n.now(), []protocol.Change{c}, &n.batch); err != nil {
 		n.s.violate(n.cfg.Name, checkerModel, "the core refuses a change of its configuration: "+err.Error())
 	}
 	n.learnIDs()
@@ -170,7 +183,7 @@ func (n *node) configure(c protocol.Change) {
 
 func (n *node) learnIDs() {
 	for _, p := range n.peers {
-		if id, ok := n.dev.Peer(p.node.public); ok {
+		if id, ok := n.dev.Peer(p.public); ok {
 			for int(id) >= len(n.byID) {
 				n.byID = append(n.byID, nil)
 			}
@@ -188,18 +201,16 @@ func (n *node) peer(id protocol.PeerID) *tunnelEnd {
 }
 
 func (n *node) end(host string) *tunnelEnd {
-	for _, p := range n.peers {
-		if p.cfg.Host == host {
-			return p
-		}
-	}
-	return nil
+	return n.byPeer[host]
 }
 
 // owner gives the peer that has an inner address by the configuration: the longest prefix, by linear search, which
 // shares nothing with the core's own table (ROUTE-01, ROUTE-02).
 func (n *node) owner(a netip.Addr) *tunnelEnd {
-	var best *tunnelEnd
+	best, ok := n.owners[a]
+	if ok {
+		return best
+	}
 	bits := -1
 	for _, p := range n.peers {
 		for _, f := range p.allowed {
@@ -208,19 +219,23 @@ func (n *node) owner(a netip.Addr) *tunnelEnd {
 			}
 		}
 	}
+	if n.owners == nil || len(n.owners) > 1<<16 {
+		n.owners = map[netip.Addr]*tunnelEnd{}
+	}
+	n.owners[a] = best
 	return best
 }
 
 func (n *node) awake() bool { return n.running && !n.asleep }
 
-// receive gives a datagram that arrived to the core.
-func (n *node) receive(d *datagram) {
+// receive gives a datagram that arrived at an address of the node to the core.
+func (n *node) receive(d *datagram, at netip.Addr) {
 	n.received = append(n.received[:0], d.data...)
 	n.oneDgram = append(n.oneDgram[:0], protocol.Datagram{
 		Packet:   protocol.Packet{Buf: n.received, Len: len(n.received)},
-		Endpoint: protocol.Endpoint{Remote: d.src, Local: n.addr}, TOS: d.tos})
+		Endpoint: protocol.Endpoint{Remote: d.src, Local: at}, TOS: d.tos})
 	n.batch.Reset()
-	n.dev.HandleDatagrams(n.s.now, n.oneDgram, &n.batch)
+	n.dev.HandleDatagrams(n.now(), n.oneDgram, &n.batch)
 	n.settle(d)
 }
 
@@ -238,7 +253,7 @@ func (n *node) input(p innerPacket) {
 	n.s.emit(r)
 	n.batch.Reset()
 	n.one = append(n.one[:0], w)
-	n.dev.HandlePackets(n.s.now, n.one, &n.batch)
+	n.dev.HandlePackets(n.now(), n.one, &n.batch)
 	n.settle(nil)
 	n.spare = append(n.spare, p.buf)
 }
@@ -269,12 +284,12 @@ func (n *node) timeout(gen uint32) {
 // runTimers does what is due. HandleTimeout does a bounded part of it per call.
 func (n *node) runTimers() {
 	for n.awake() {
-		at, _, ok := n.dev.Deadline()
+		at, _, ok := n.deadline()
 		if !ok || at > n.s.now {
 			break
 		}
 		n.batch.Reset()
-		n.dev.HandleTimeout(n.s.now, &n.batch)
+		n.dev.HandleTimeout(n.now(), &n.batch)
 		n.settle(nil)
 	}
 	n.schedule()
@@ -284,16 +299,9 @@ func (n *node) runTimers() {
 func (n *node) nudge() {
 	if at, _, ok := n.deadline(); n.awake() && (!ok || at > n.s.now) {
 		n.batch.Reset()
-		n.dev.HandleTimeout(n.s.now, &n.batch)
+		n.dev.HandleTimeout(n.now(), &n.batch)
 		n.settle(nil)
 	}
-}
-
-func (n *node) deadline() (timers.Time, timers.Kind, bool) {
-	if !n.awake() {
-		return timers.Never, timers.None, false
-	}
-	return n.dev.Deadline()
 }
 
 // schedule sees to it that the node is called at its deadline. An event for an earlier time is left where it is: when

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/ecdh"
 	"crypto/hmac"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,6 @@ import (
 
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/curve25519"
 
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/timers"
@@ -26,6 +26,7 @@ type oracle struct {
 	sessions map[indexOf]*session // by the sender of transport messages and the receiver index in them
 	born     []expiring           // the oldest first
 	plain    []byte
+	shared   map[[2]protocol.PublicKey][]byte // see statics
 }
 
 // indexOf is a 32-bit index at the host that it concerns.
@@ -43,17 +44,17 @@ type expiring struct {
 type secret struct {
 	peer      string
 	initiator bool
-	private   [32]byte
+	private   *ecdh.PrivateKey
 }
 
 // attempt is an initiation that was sent.
 type attempt struct {
 	host, peer string
+	static     protocol.PublicKey // of the host, then
 	sender     uint32
 	chain      [32]byte
 	hash       [32]byte
 	ephemeral  [32]byte // public
-	private    [32]byte
 	timestamp  [12]byte
 }
 
@@ -61,18 +62,18 @@ type attempt struct {
 type session struct {
 	initiator, responder string
 	keys                 [2]cipher.AEAD
-	next                 [2]uint64 // counter that the next message must have
-	born                 [2]timers.Time
-	alive                [2]bool // the end has the key: born is set
-	epoch                [2]int  // of the end's host when it got the key
-	confirmed            bool    // the responder took a transport message on it (HS-16)
-	aged                 bool    // the initiator sent on it when it was old enough for a new one: at agedAt
+	next                 [2]uint64      // counter that the next message must have
+	born                 [2]timers.Time // by the clock of the end's host
+	alive                [2]bool        // the end has the key: born is set
+	epoch                [2]int         // of the end's host when it got the key
+	confirmed            bool           // the responder took a transport message on it (HS-16)
+	aged                 bool           // the initiator sent on it when it was old enough for a new one: at agedAt
 	agedAt               timers.Time
 }
 
 // begin notes that an end has the keys.
 func (s *session) begin(end int, n *node) {
-	s.born[end], s.alive[end], s.epoch[end] = n.s.now, true, n.epoch
+	s.born[end], s.alive[end], s.epoch[end] = n.felt(), true, n.epoch
 }
 
 // Ends of a session, as indices into its arrays.
@@ -109,7 +110,7 @@ const oracleMemory = 1200e9
 
 func newOracle(s *Sim) *oracle {
 	return &oracle{s: s, secrets: map[indexOf]secret{}, attempts: map[indexOf]*attempt{},
-		sessions: map[indexOf]*session{}}
+		sessions: map[indexOf]*session{}, shared: map[[2]protocol.PublicKey][]byte{}}
 }
 
 func (o *oracle) remember(kind uint8, k indexOf) {
@@ -125,13 +126,13 @@ func (o *oracle) remember(kind uint8, k indexOf) {
 			delete(o.sessions, e.key)
 		}
 	}
-	o.born = append(o.born[:0], o.born[n:]...)
+	o.born = o.born[n:] // append moves it to a new place now and then, without what is gone
 }
 
 // learn is told of an ephemeral private key just before the message with it leaves.
 func (o *oracle) learn(host, peer string, index uint32, initiator bool, private [32]byte) {
 	k := indexOf{host, index}
-	o.secrets[k] = secret{peer, initiator, private}
+	o.secrets[k] = secret{peer, initiator, parse(private)}
 	o.remember(0, k)
 }
 
@@ -160,15 +161,16 @@ func (o *oracle) read(host string, b []byte) (m opened) {
 func (o *oracle) initiation(host string, b []byte, m *opened) {
 	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
 	sec, ok := o.secrets[k]
-	n, p := o.s.byName[host], o.s.byName[sec.peer]
+	n := o.s.byName[host]
+	p := n.end(sec.peer)
 	if !ok || !sec.initiator || p == nil {
 		m.err = errSecret
 		return
 	}
 	m.peer = sec.peer
-	a := &attempt{host: host, peer: sec.peer, sender: k.index, private: sec.private}
+	a := &attempt{host: host, peer: sec.peer, static: n.public, sender: k.index}
 	copy(a.ephemeral[:], b[8:40])
-	if !bytes.Equal(public(sec.private), a.ephemeral[:]) {
+	if !bytes.Equal(sec.private.PublicKey().Bytes(), a.ephemeral[:]) {
 		m.err = errSecret
 		return
 	}
@@ -185,7 +187,7 @@ func (o *oracle) initiation(host string, b []byte, m *opened) {
 		m.err = errStatic
 		return
 	}
-	a.chain, key, _ = kdf(a.chain, dh(n.private, p.public))
+	a.chain, key, _ = kdf(a.chain, o.statics(n, p))
 	stamp, ok := unseal(key, a.hash, b[88:116])
 	a.hash = mix(a.hash, b[88:116])
 	copy(a.timestamp[:], stamp)
@@ -207,40 +209,67 @@ func (o *oracle) response(host string, b []byte, m *opened) {
 	k := indexOf{host, binary.LittleEndian.Uint32(b[4:])}
 	receiver := binary.LittleEndian.Uint32(b[8:])
 	sec, ok := o.secrets[k]
-	n, p := o.s.byName[host], o.s.byName[sec.peer]
-	if !ok || sec.initiator || p == nil || !bytes.Equal(public(sec.private), b[12:44]) {
+	n := o.s.byName[host]
+	p := n.end(sec.peer)
+	if !ok || sec.initiator || p == nil || !bytes.Equal(sec.private.PublicKey().Bytes(), b[12:44]) {
 		m.err = errSecret
 		return
 	}
 	m.peer = sec.peer
-	a := o.attempts[indexOf{sec.peer, receiver}]
-	if a == nil || a.peer != host {
+	a := o.answered(n, sec.peer, receiver)
+	if a == nil {
 		m.err = errAttempt
 		return
 	}
 	chain, _, _ := kdf(a.chain, b[12:44])
 	h := mix(a.hash, b[12:44])
 	chain, _, _ = kdf(chain, dh(sec.private, a.ephemeral))
-	chain, _, _ = kdf(chain, dh(sec.private, p.public))
-	psk := o.s.psk(n.end(sec.peer).psk)
-	chain, tau, key := kdf(chain, psk[:])
-	h = mix(h, tau[:])
-	mac := mac1(p.public, b[:60])
-	if _, ok := unseal(key, h, b[44:60]); !ok {
+	chain, _, _ = kdf(chain, dh(sec.private, a.static))
+	mac := mac1(a.static, b[:60])
+	chain, ok = o.agree(n, p, chain, h, b[44:60])
+	switch {
+	case !ok:
 		m.err = errEmpty
 		return
-	} else if !bytes.Equal(mac[:], b[60:76]) {
+	case !bytes.Equal(mac[:], b[60:76]):
 		m.err = errMAC
 		return
 	}
 	forth, back, _ := kdf(chain, nil)
-	s := &session{initiator: sec.peer, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
+	s := &session{initiator: a.host, responder: host, keys: [2]cipher.AEAD{aead(forth), aead(back)}}
 	s.begin(endResponder, n)
 	m.session = s
-	for _, key := range []indexOf{{sec.peer, k.index}, {host, receiver}} {
+	for _, key := range []indexOf{{a.host, k.index}, {host, receiver}} {
 		o.sessions[key] = s
 		o.remember(2, key)
 	}
+}
+
+// answered finds the initiation to n that a response answers. It may be that of a thief, who has the peer's key.
+func (o *oracle) answered(n *node, peer string, index uint32) *attempt {
+	for _, m := range o.s.sharers[peer] {
+		if a := o.attempts[indexOf{m.cfg.Name, index}]; a != nil && a.peer == n.canon {
+			return a
+		}
+	}
+	return nil
+}
+
+// agree mixes the preshared key in and gives the last chaining key. A slow responder may have made its answer
+// just before it got another preshared key.
+func (o *oracle) agree(n *node, p *tunnelEnd, chain, h [32]byte, sealed []byte) (last [32]byte, ok bool) {
+	words := []string{p.psk}
+	if n.cfg.JobTime > 0 || n.jobTime > 0 {
+		words = append(words, p.pskBefore)
+	}
+	for _, word := range words {
+		psk := o.s.psk(word)
+		last, tau, key := kdf(chain, psk[:])
+		if _, ok := unseal(key, mix(h, tau[:]), sealed); ok {
+			return last, true
+		}
+	}
+	return last, false
 }
 
 func (o *oracle) transport(host string, b []byte, m *opened) {
@@ -249,9 +278,9 @@ func (o *oracle) transport(host string, b []byte, m *opened) {
 		m.err = errSession
 		return
 	}
-	m.session, m.end, m.peer = s, endInitiator, s.responder
+	m.session, m.end, m.peer = s, endInitiator, o.s.byName[s.responder].canon
 	if host == s.responder {
-		m.end, m.peer = endResponder, s.initiator
+		m.end, m.peer = endResponder, o.s.byName[s.initiator].canon
 	}
 	m.counter = binary.LittleEndian.Uint64(b[8:])
 	var nonce [12]byte
@@ -284,15 +313,37 @@ func kdf(chain [32]byte, in []byte) (t1, t2, t3 [32]byte) {
 	return t1, t2, t3
 }
 
-func dh(private, point [32]byte) []byte {
-	b, err := curve25519.X25519(private[:], point[:])
+// parse keeps a private key in the form in which one Diffie-Hellman costs one multiplication.
+func parse(private [32]byte) *ecdh.PrivateKey {
+	k, err := ecdh.X25519().NewPrivateKey(private[:])
+	if err != nil {
+		panic("sim: x25519 refuses 32 bytes: " + err.Error())
+	}
+	return k
+}
+
+func dh(private *ecdh.PrivateKey, point [32]byte) []byte {
+	p, err := ecdh.X25519().NewPublicKey(point[:])
+	if err != nil {
+		panic("sim: x25519 refuses 32 bytes: " + err.Error())
+	}
+	b, err := private.ECDH(p)
 	if err != nil {
 		return make([]byte, 32) // a low-order point; the tag will not fit
 	}
 	return b
 }
 
-func public(private [32]byte) []byte { return dh(private, [32]byte{9}) }
+// statics is what the static keys of a host and its peer have in common.
+func (o *oracle) statics(n *node, p *tunnelEnd) []byte {
+	k := [2]protocol.PublicKey{n.public, p.public}
+	b := o.shared[k]
+	if b == nil {
+		b = dh(parse(n.private), p.public)
+		o.shared[k] = b
+	}
+	return b
+}
 
 func aead(key [32]byte) cipher.AEAD {
 	a, err := chacha20poly1305.New(key[:])

@@ -59,7 +59,10 @@ func (n *node) hire(cause *datagram) {
 		if cause != nil {
 			cause.jobs++
 		}
-		done := n.pool.add(n.s.now, poolJob{j, cause}, n.cfg.JobTime)
+		done := n.pool.add(n.s.now, poolJob{j, cause}, n.jobTime)
+		if n.jobTime > 0 {
+			n.s.took(FaultSlowCPU)
+		}
 		n.s.at(done, event{kind: evJob, who: int32(n.index), gen: uint32(n.life)})
 	}
 	b.Handshakes = b.Handshakes[:0]
@@ -81,7 +84,7 @@ func (n *node) giveBack() {
 	jobs := []protocol.HandshakeJob{j.job}
 	n.worker.Shake(jobs)
 	n.batch.Reset()
-	n.dev.HandleShaken(n.s.now, jobs, &n.batch)
+	n.dev.HandleShaken(n.now(), jobs, &n.batch)
 	if j.cause != nil {
 		j.cause.jobs--
 	}
@@ -91,15 +94,15 @@ func (n *node) giveBack() {
 // finish does the work of the batch: all of it at once, or, if jobs take time, all but those.
 func (n *node) finish(cause *datagram) {
 	b := &n.batch
-	if n.cfg.JobTime == 0 {
-		protocol.Finish(n.s.now, n.dev, b, &n.worker)
+	if n.jobTime == 0 && len(n.pool.queue) == 0 {
+		protocol.Finish(n.now(), n.dev, b, &n.worker)
 		return
 	}
 	for n.hire(cause); len(b.Open) > 0; n.hire(cause) {
 		opened := append([]protocol.OpenJob(nil), b.Open...)
 		b.Open = b.Open[:0]
 		n.worker.Open(opened)
-		n.dev.HandleOpened(n.s.now, opened, b)
+		n.dev.HandleOpened(n.now(), opened, b)
 	}
 	n.worker.Seal(b.Seal)
 }

@@ -73,14 +73,18 @@ type InnerKind uint8
 
 // The kinds of inner packets that the generators make.
 const (
-	InnerOther InnerKind = iota // none of the simulator's
-	InnerPing                   // an ICMP or ICMPv6 echo request
-	InnerPong                   // the reply
-	InnerUDP                    // a numbered UDP datagram
+	InnerOther    InnerKind = iota // none of the simulator's
+	InnerPing                      // an ICMP or ICMPv6 echo request
+	InnerPong                      // the reply
+	InnerUDP                       // a numbered UDP datagram
+	InnerRequest                   // a question over UDP
+	InnerResponse                  // the answer
+	InnerTCP                       // a segment of a TCP stream
 	NumInnerKinds
 )
 
-var innerNames = [NumInnerKinds]string{"other", "ping", "pong", "udp"}
+var innerNames = [NumInnerKinds]string{"other", "ping", "pong", "udp", "request", "response",
+	"tcp"}
 
 // String gives the kind's permanent name.
 func (k InnerKind) String() string {
@@ -96,7 +100,7 @@ type Inner struct {
 	Kind  InnerKind
 	ID    uint64        // unique in the run, from 1; 0 for InnerOther
 	Flow  string        // name of the flow
-	Seq   uint64        // number in the flow, from 0
+	Seq   uint64        // number in the flow, from 0; of InnerTCP: the sequence number
 	From  string        // host that made it
 	To    string        // host that it is for
 	Born  timers.Time   // when it was made
@@ -104,6 +108,7 @@ type Inner struct {
 	Src   netip.Addr
 	Dst   netip.Addr
 	Data  []byte // the whole IP packet
+	flow  int    // index of the flow plus one; 0: none
 }
 
 // Violation is a rule of safety that was broken.

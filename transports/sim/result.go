@@ -19,6 +19,16 @@ type Result struct {
 	Hosts      []HostResult
 	Checkers   []CheckerResult
 	Violations []Violation // at most [MaxViolations]
+	// Expectations is what whoever runs the scenario expected of it, and whether it came true; the Sim leaves it empty.
+	Expectations []ExpectationResult
+	// Effects counts by [FaultKind] how often each kind of trouble took effect.
+	Effects [NumFaultKinds]uint64
+	// Liveness says of each direction between peers, if the scenario has a Heal, whether it owed recovery and how
+	// that went.
+	Liveness []Liveness
+
+	Flows        []FlowResult  // as in the scenario
+	Disturbances []Disturbance // in order of their ends, at most [MaxDisturbances]
 }
 
 // TunnelResult is about two hosts that are peers.
@@ -65,6 +75,28 @@ type CheckerResult struct {
 	Violations uint64
 }
 
+// Liveness is about one direction between two hosts that are peers, after [Scenario.Heal].
+type Liveness struct {
+	From, To string
+	Exempt   string        // why it owes nothing, one of [Exemptions]; "": it owes recovery
+	Bound    time.Duration // so long after Heal it must have recovered
+	Why      string        // how the bound comes about
+	Took     time.Duration // until the first transport message sent after Heal was taken; negative: never
+}
+
+// Exemptions lists the reasons for which a direction owes no recovery, in a fixed order. The list is closed.
+func Exemptions() []string {
+	return []string{"no-peer", "no-traffic", "no-way", "keys", "clock", "stolen-key",
+		"short-run"}
+}
+
+// ExpectationResult is the verdict about one expectation.
+type ExpectationResult struct {
+	Text string // what was expected, in a sentence
+	Met  bool
+	Got  string // what was measured, in a few words
+}
+
 // MaxViolations bounds the list in Result; all are counted and recorded.
 const MaxViolations = 100
 
@@ -72,6 +104,16 @@ const MaxViolations = 100
 func (r *Result) OK() bool {
 	for _, c := range r.Checkers {
 		if c.Violations > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Met reports whether all expectations came true.
+func (r *Result) Met() bool {
+	for _, e := range r.Expectations {
+		if !e.Met {
 			return false
 		}
 	}

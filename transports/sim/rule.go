@@ -2,7 +2,6 @@ package sim
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/purewire/purewire/timers"
@@ -22,7 +21,15 @@ type Verdict struct {
 	Delay  time.Duration // more time on the line
 	Copies int           // so many more of it, each of which meets the rules that follow
 	Flip   []int         // bits of the payload to turn over, counted from bit 0 of byte 0
+	Cut    int           // so many bytes are cut off its end
+	Extend []byte        // bytes to be put at its end
 	Why    string        // one word: "loss"
+	Kind   FaultKind     // what took effect, if anything did
+}
+
+// idle reports whether a verdict lets a datagram pass as if there were no rule.
+func (v *Verdict) idle() bool {
+	return !v.Drop && v.Delay == 0 && v.Copies == 0 && len(v.Flip) == 0 && v.Cut == 0 && len(v.Extend) == 0
 }
 
 // Rule is a fault of the network. It is asked about each datagram that comes to a line, in the order in which they
@@ -33,67 +40,8 @@ type Rule interface {
 	Fresh() Rule
 }
 
-// The rules below are the parts of a [Line], usable in a [Fault] too.
-
-// Lose drops datagrams, each independently of the others.
-type Lose struct{ Ratio Ratio }
-
-// Judge implements [Rule].
-func (l Lose) Judge(_ timers.Time, _ *Passing, r *Rand) Verdict {
-	return Verdict{Drop: r.Chance(l.Ratio), Why: "loss"}
-}
-
-// Fresh implements [Rule].
-func (l Lose) Fresh() Rule { return l }
-
-// Late adds between Min and Max of delay.
-type Late struct{ Min, Max time.Duration }
-
-// Judge implements [Rule].
-func (l Late) Judge(_ timers.Time, _ *Passing, r *Rand) Verdict {
-	return Verdict{Delay: l.Min + r.Duration(l.Max-l.Min), Why: "delay"}
-}
-
-// Fresh implements [Rule].
-func (l Late) Fresh() Rule { return l }
-
-// Duplicate makes one copy more.
-type Duplicate struct{ Ratio Ratio }
-
-// Judge implements [Rule].
-func (d Duplicate) Judge(_ timers.Time, _ *Passing, r *Rand) Verdict {
-	if r.Chance(d.Ratio) {
-		return Verdict{Copies: 1, Why: "duplicate"}
-	}
-	return Verdict{}
-}
-
-// Fresh implements [Rule].
-func (d Duplicate) Fresh() Rule { return d }
-
-// Corrupt turns over one to three bits, different ones.
-type Corrupt struct{ Ratio Ratio }
-
-// Judge implements [Rule].
-func (c Corrupt) Judge(_ timers.Time, p *Passing, r *Rand) Verdict {
-	if len(p.Data) == 0 || !r.Chance(c.Ratio) {
-		return Verdict{}
-	}
-	v := Verdict{Why: "corrupt"}
-	for n := 1 + r.Intn(3); n > 0; n-- {
-		bit := r.Intn(8 * len(p.Data))
-		if !slices.Contains(v.Flip, bit) {
-			v.Flip = append(v.Flip, bit)
-		}
-	}
-	return v
-}
-
-// Fresh implements [Rule].
-func (c Corrupt) Fresh() Rule { return c }
-
-// rules of a line, in the order in which a datagram meets them. Duplicate stands before Late, so that a copy has
-// a delay of its own.
+// rules of a line, in the order in which a datagram meets them. Duplicate stands before the delay, so that a copy has
+// one of its own.
 func (l Line) rules() []Rule {
 	var rules []Rule
 	if l.Loss.Num > 0 {
@@ -105,5 +53,8 @@ func (l Line) rules() []Rule {
 	if l.Corrupt.Num > 0 {
 		rules = append(rules, Corrupt{l.Corrupt})
 	}
-	return append(rules, Late{l.Latency, l.Latency + l.Jitter})
+	for _, r := range l.Rules {
+		rules = append(rules, r.Fresh())
+	}
+	return append(rules, Jitter{Base: l.Latency, Most: l.Jitter, Shape: l.Shape, Ordered: l.Ordered}.Fresh())
 }

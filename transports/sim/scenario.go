@@ -25,6 +25,10 @@ type Scenario struct {
 	Timeline []Action
 	Faults   []Fault
 	Attacks  []Attack
+	// Heal, if not zero, is when all trouble ends: faults, attacks and whatever makes lines lose, damage or hold up
+	// stop; who sleeps wakes, who is down starts, who has its interface down takes it up. No point of the Timeline may
+	// lie behind it. From then on the checker "recovery" holds each pair that owes it to recover; see [Liveness].
+	Heal time.Duration
 	// NoStranger leaves out the attack "stranger", which otherwise sends something unwelcome to every host that has
 	// an address of its own on the Internet, every [StrangerInterval], for the silence checker.
 	NoStranger bool
@@ -48,7 +52,11 @@ type Network struct {
 	Name     string
 	Prefix   netip.Prefix // of its hosts' addresses
 	NAT      *NAT         // nil: hosts have public addresses
-	Up, Down Line         // towards the Internet and from it
+	Firewall *Firewall    // nil: everything passes; it stands between the NAT and the line
+	// Behind names the network in which this one's NAT is (carrier-grade, double NAT): NAT.Public is then an address
+	// of that network, and what leaves goes over this network's line and then through that one's. "": the Internet.
+	Behind   string
+	Up, Down Line // towards the Internet and from it
 }
 
 // Line is what happens to datagrams on one direction of a network's line.
@@ -58,6 +66,31 @@ type Line struct {
 	Loss      Ratio
 	Duplicate Ratio // a copy follows, with a jitter of its own
 	Corrupt   Ratio // one to three bits of the UDP payload are flipped
+	Shape     Shape // how the jitter is distributed
+	// Ordered keeps datagrams from overtaking each other, whatever the jitter.
+	Ordered bool
+	// Rules are met after Corrupt and before the delay, in this order: [Burst], [Reorder], [Queue], [MTU], [Trace], …
+	Rules []Rule
+}
+
+// Shape is a distribution of a random delay between 0 and a greatest one.
+type Shape uint8
+
+// The shapes.
+const (
+	ShapeUniform Shape = iota // every value is equally likely
+	ShapeNormal               // bell-shaped around the middle, which is four deviations wide on each side
+	ShapePareto               // mostly near zero, with a heavy tail: half of all within 1/100 of the greatest
+	invalidFromShape
+)
+
+// Firewall is a packet filter at the border of a network. One with none of its fields set keeps state: what was asked
+// for from inside is let in, and nothing else.
+type Firewall struct {
+	Timeout  time.Duration // of the state of an idle conversation; zero: never
+	Open     []uint16      // ports of its hosts to which everybody may send
+	OutPorts []uint16      // ports to which its hosts may send; nil: all
+	BlockUDP bool          // no UDP at all, in or out
 }
 
 // Dependence is how narrowly a NAT maps and filters (RFC 4787 §4.1 and §5).
@@ -91,6 +124,10 @@ type NAT struct {
 	Timeout        time.Duration // of an idle mapping; zero: never
 	InboundRefresh bool          // traffic from outside keeps a mapping alive too
 	Hairpin        bool          // hosts inside reach each other by their outside addresses
+	// Mappings is how many mappings it can hold; zero: as many as there are ports. Evict: when it is full, the one that
+	// was idle for longest makes room; otherwise what needs a new one is dropped.
+	Mappings int
+	Evict    bool
 }
 
 // Host is a machine with a WireGuard interface, in terms of wg(8). Its private key follows from the seed and its name.
@@ -107,6 +144,26 @@ type Host struct {
 	JobTime time.Duration
 	Workers int
 	Limits  protocol.Limits // zero Jobs: 32, so that a host costs little memory
+	// Homes are further addresses on other networks (a multi-homed host). It sends from the address at which its peer
+	// reached it, if it still has it, and else from the one of its default route: at first Network's.
+	Homes []Home
+	// DriftPPM is by how many millionths its clocks go too fast, or too slow if negative: from -100000 to 100000.
+	DriftPPM int32
+	// NoRTC: at every boot its wall clock is at 1970-01-01, as that of a small router without a battery.
+	// TimeSync is how long after a boot it then learns the right time; zero: never.
+	NoRTC    bool
+	TimeSync time.Duration
+	// Steals names a host whose private key this one has too. It needs the peers of that host, by the same names;
+	// they know nothing of it.
+	Steals string
+	// Key, if not nil, is its private key at first, instead of the one that follows from the seed and its name.
+	Key *protocol.PrivateKey
+}
+
+// Home is an address of a multi-homed host.
+type Home struct {
+	Network string
+	Address netip.Addr // zero: the next free one of the network
 }
 
 // Peer is a peer of a Host, in terms of wg(8).
@@ -118,41 +175,16 @@ type Peer struct {
 	PSK        string         // "": none; the preshared key follows from the seed and this word
 }
 
-// FlowKind is what a Flow sends.
-type FlowKind uint8
-
-// The kinds of flows.
-const (
-	FlowPing FlowKind = iota // ICMP echo requests; To answers
-	FlowUDP                  // numbered UDP datagrams, one way
-	invalidFromFlowKind
-)
-
-// Flow is inner traffic: a packet of Size every Interval from Start until Stop.
-type Flow struct {
-	Name     string // "": made from the other fields
-	Kind     FlowKind
-	From, To string
-	IPv6     bool // use the hosts' IPv6 addresses
-	Start    time.Duration
-	Stop     time.Duration // zero: DrainTime before the end
-	Interval time.Duration
-	Size     int   // of the whole inner packet; zero: 84 for IPv4 and 104 for IPv6
-	TOS      uint8 // of the inner header
-	// Source, if valid, is written as the inner source instead of From's own address: a peer that lies.
-	Source netip.Addr
-}
-
 // ActionKind is what happens at a point of the timeline.
 type ActionKind uint8
 
 // The actions. Behind each stand the fields of Action that it reads, besides At, Kind and Host.
 const (
 	ActionNone       ActionKind = iota
-	ActionRoam                  // Network, Address, For: leave, be nowhere for a while, join (even the same network)
+	ActionRoam                  // Network, Address, For, Overlap: leave, be nowhere for a while, join (even the same)
 	ActionSleep                 // For, if not zero: then wake
 	ActionWake                  //
-	ActionRestart               // For: stop without a word, lose all state, start anew
+	ActionRestart               // For, Back: stop without a word, lose all state, start anew
 	ActionInterface             // On: interface down or up
 	ActionEndpoint              // Peer, Text: as Peer.Endpoint
 	ActionKeepalive             // Peer, Number: seconds
@@ -161,11 +193,17 @@ const (
 	ActionAddPeer               // Peer: as the scenario has it
 	ActionWallClock             // For: the wall clock jumps by this much, back if negative
 	ActionRebindNAT             // Network; no Host: the NAT forgets all its mappings
+	ActionHome                  // Network: the default route moves to another of the host's homes
+	ActionClockStep             // For: the monotonic clock that the core is given jumps, and the wall clock with it
+	ActionJobTime               // For: how long one handshake job takes from now on
+	ActionRotateKey             // For: a new private key now; its peers learn the public key so much later
+	ActionAllowedIPs            // Peer, Prefixes: these are the peer's from now on, and no other peer's
 	NumActionKinds
 )
 
 var actionNames = [NumActionKinds]string{"none", "roam", "sleep", "wake", "restart", "interface", "endpoint",
-	"keepalive", "psk", "remove-peer", "add-peer", "wall-clock", "rebind-nat"}
+	"keepalive", "psk", "remove-peer", "add-peer", "wall-clock", "rebind-nat", "home", "clock-step", "job-time",
+	"rotate-key", "allowed-ips"}
 
 // String gives the action's permanent name.
 func (k ActionKind) String() string {
@@ -178,21 +216,29 @@ func (k ActionKind) String() string {
 // Action is one point of the timeline.
 type Action struct {
 	At      time.Duration
+	When    Trigger       // nil: it happens at At; otherwise once, when this comes true at At or later
+	After   time.Duration // so long after When came true
 	Kind    ActionKind
 	Host    string
 	Peer    string
 	Network string
 	Address netip.Addr // zero: the next free one
 	For     time.Duration
-	On      bool
-	Number  uint16
-	Text    string
+	// Overlap, in a roaming with zero For: the new address comes first, and the old one stays for so long.
+	Overlap time.Duration
+	// Back: the wall clock comes up so far behind where it was, as after a restored snapshot.
+	Back     time.Duration
+	On       bool
+	Number   uint16
+	Text     string
+	Prefixes []netip.Prefix
 }
 
 // Fault is a rule about datagrams that holds for some of the time and some of the lines.
 type Fault struct {
 	Name        string
 	Network     string // "": on every network's line
+	Far         string // only what goes to or comes from this network; "": all
 	Up, Down    bool   // both false: both directions
 	From, Until time.Duration
 	Rule        Rule
@@ -210,11 +256,15 @@ const (
 	AttackIndex                 // a transport message to a random index
 	AttackReplay                // a datagram that the target took before
 	AttackSlipCookie            // a cookie reply to nothing
+	// Those that follow are by somebody on the path, who hears all that goes to a target or comes from it.
+	AttackRecorded     // any datagram for a target, taken or lost, once more
+	AttackForgedCookie // a cookie reply to an initiation of a target, at once
+	AttackBitFlip      // a datagram for a target with one bit changed, from its true source, ahead of it
 	NumAttackKinds
 )
 
 var attackNames = [NumAttackKinds]string{"none", "junk", "bad-mac1", "good-mac1", "random-index", "replay",
-	"stray-cookie"}
+	"stray-cookie", "recorded", "forged-cookie", "bit-flip"}
 
 // String gives the attack's permanent name.
 func (k AttackKind) String() string {
@@ -231,5 +281,7 @@ type Attack struct {
 	Targets     []string   // hosts, one after the other
 	Kinds       []AttackKind
 	From, Until time.Duration // zero Until: the end
-	Interval    time.Duration // between two datagrams
+	Interval    time.Duration // between two datagrams; of reactions: the least time between two
+	// Sources is from how many addresses, all made up, it seems to come; zero or one: its own.
+	Sources int
 }

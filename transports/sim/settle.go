@@ -27,16 +27,19 @@ func (n *node) settle(cause *datagram) {
 		n.s.release(cause)
 	}
 	n.schedule()
+	n.serve()
+}
+
+// serve puts what the host's applications have sent into the tunnel, now that the batch is free again.
+func (n *node) serve() {
 	if n.serving {
 		return
 	}
-	// What the host's applications answer goes into the tunnel now that the batch is free again.
 	n.serving = true
-	for len(n.outbox) > 0 {
-		p := n.outbox[0]
-		n.outbox = append(n.outbox[:0], n.outbox[1:]...)
-		n.input(p)
+	for i := 0; i < len(n.outbox); i++ { // it grows meanwhile
+		n.input(n.outbox[i])
 	}
+	n.outbox = n.outbox[:0]
 	n.serving = false
 }
 
@@ -102,7 +105,7 @@ func (n *node) deliver(cause *datagram) {
 	}
 }
 
-// stack is the host's IP stack: it answers pings and, if it is a router, passes packets on.
+// stack is the host's IP stack: it takes packets to the applications and, if it is a router, passes packets on.
 func (n *node) stack(in *Inner) {
 	own := false
 	for _, a := range n.cfg.Inner {
@@ -110,9 +113,9 @@ func (n *node) stack(in *Inner) {
 	}
 	var p innerPacket
 	switch {
-	case own && in.Kind == InnerPing:
-		p = n.buffer(len(in.Data))
-		pong(p.window().Bytes(), in.Data)
+	case own:
+		n.s.arrived(n, in)
+		return
 	case !own && n.cfg.Forward && in.Dst.IsValid():
 		p = n.buffer(len(in.Data))
 		copy(p.window().Bytes(), in.Data)

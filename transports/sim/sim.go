@@ -39,17 +39,25 @@ type Sim struct {
 	nodes    []*node
 	byName   map[string]*node // all maps are looked up only
 	segments []*segment
+	sharers  map[string][]*node // who has the key of a host: itself and thieves, by the host's name
+	bySeg    map[string]*segment
 	public   map[netip.Addr]place
 	flows    []*flow
 	attacks  []*attacker
+	waiting  []waiting           // actions whose Trigger has not come true, in the order of the timeline
 	names    map[string][32]byte // preshared keys by word
 
+	troubles   disturbances
 	oracle     *oracle
 	watch      *watch
 	tally      *tally
 	violations []Violation // not shown yet
 	shown      []Violation
 
+	healed                     bool
+	owing                      []owing
+	due                        map[pair]int // index in owing; looked up only
+	effects                    [NumFaultKinds]uint64
 	records, datagrams, inners uint64
 	rec, vrec                  Record
 	passing                    Passing
@@ -77,7 +85,10 @@ func New(sc Scenario, o Options) (*Sim, error) {
 		o.NewDevice = protocol.New
 	}
 	s := &Sim{sc: sc, o: o, end: timers.Time(sc.Duration), byName: map[string]*node{},
-		public: map[netip.Addr]place{}, names: map[string][32]byte{}}
+		due:    map[pair]int{},
+		public: map[netip.Addr]place{}, sharers: map[string][]*node{}, bySeg: map[string]*segment{},
+		names: map[string][32]byte{}}
+	s.troubles.s = s
 	s.oracle = newOracle(s)
 	s.watch = newWatch(s)
 	s.build()
@@ -97,11 +108,24 @@ func New(sc Scenario, o Options) (*Sim, error) {
 // build makes networks first, then hosts, then what refers to hosts.
 func (s *Sim) build() {
 	for i := range s.sc.Networks {
-		s.segments = append(s.segments, s.newSegment(i, &s.sc.Networks[i]))
+		g := s.newSegment(i, &s.sc.Networks[i])
+		s.segments = append(s.segments, g)
+		s.bySeg[g.cfg.Name] = g
+	}
+	for _, g := range s.segments {
+		if g.cfg.Behind != "" {
+			g.parent = s.segment(g.cfg.Behind)
+			g.parent.children = append(g.parent.children, g)
+		}
 	}
 	for i := range s.sc.Hosts {
 		cfg := &s.sc.Hosts[i]
-		n := &node{s: s, cfg: cfg, index: i, port: cfg.Port, private: derive(s.o.Seed, "private key", cfg.Name)}
+		n := &node{s: s, cfg: cfg, index: i, port: cfg.Port, canon: cfg.Name}
+		n.clock.ppm, n.jobTime = int64(cfg.DriftPPM), cfg.JobTime
+		if cfg.Steals != "" {
+			n.canon = cfg.Steals
+		}
+		n.private = s.privateKey(cfg, n.canon)
 		if n.port == 0 {
 			n.port = defaultPort
 		}
@@ -114,13 +138,24 @@ func (s *Sim) build() {
 	for _, asked := range []bool{true, false} {
 		for _, n := range s.nodes {
 			if n.cfg.Address.IsValid() == asked {
-				s.segment(n.cfg.Network).join(n, n.cfg.Address)
+				n.join(s.segment(n.cfg.Network), n.cfg.Address)
 			}
 		}
 	}
 	for _, n := range s.nodes {
+		for _, h := range n.cfg.Homes {
+			n.join(s.segment(h.Network), h.Address)
+		}
+		s.sharers[n.canon] = append(s.sharers[n.canon], n)
+	}
+	for _, n := range s.nodes {
 		for i := range n.cfg.Peers {
-			n.peers = append(n.peers, s.newEnd(&n.cfg.Peers[i]))
+			e := s.newEnd(&n.cfg.Peers[i])
+			n.peers = append(n.peers, e)
+			if n.byPeer == nil {
+				n.byPeer = map[string]*tunnelEnd{}
+			}
+			n.byPeer[e.cfg.Host] = e
 		}
 	}
 	for i := range s.sc.Flows {
@@ -135,7 +170,8 @@ func (s *Sim) build() {
 }
 
 func (s *Sim) newEnd(cfg *Peer) *tunnelEnd {
-	e := &tunnelEnd{cfg: cfg, node: s.byName[cfg.Host], allowed: cfg.AllowedIPs, endpoint: cfg.Endpoint,
+	e := &tunnelEnd{cfg: cfg, node: s.byName[cfg.Host], public: s.byName[cfg.Host].public,
+		allowed: cfg.AllowedIPs, endpoint: cfg.Endpoint,
 		keepalive: cfg.Keepalive, psk: cfg.PSK, present: true}
 	if cfg.AllowedIPs == nil {
 		for _, a := range e.node.cfg.Inner {
@@ -163,13 +199,25 @@ func (s *Sim) stranger() []Attack {
 // plan makes the first events.
 func (s *Sim) plan() {
 	for i := range s.sc.Timeline {
+		if s.sc.Timeline[i].When != nil {
+			s.await(i)
+			continue
+		}
 		s.at(timers.Time(s.sc.Timeline[i].At), event{kind: evAction, who: int32(i)})
 	}
 	for i, f := range s.flows {
 		s.at(timers.Time(f.cfg.Start), event{kind: evFlow, who: int32(i)})
 	}
+	for i := range s.sc.Faults {
+		if f := &s.sc.Faults[i]; f.Until > 0 {
+			s.at(timers.Time(f.Until), event{kind: evFaultOver, who: int32(i)})
+		}
+	}
 	for i, a := range s.attacks {
 		s.at(timers.Time(a.cfg.From), event{kind: evAttack, who: int32(i)})
+	}
+	if s.sc.Heal > 0 {
+		s.at(timers.Time(s.sc.Heal), event{kind: evHeal})
 	}
 	if s.o.Nudge > 0 {
 		for i := range s.nodes {
@@ -221,13 +269,14 @@ func (s *Sim) Step() bool {
 		s.events++
 	}
 	s.dispatch(&e)
+	s.troubles.look()
 	return true
 }
 
 func (s *Sim) dispatch(e *event) {
 	switch e.kind {
 	case evCross:
-		s.onInternet(e.d)
+		s.crossed(e.who, e.d)
 	case evArrive:
 		s.arrive(s.segments[e.who], e.d)
 	case evTimeout:
@@ -235,7 +284,15 @@ func (s *Sim) dispatch(e *event) {
 	case evJob:
 		s.nodes[e.who].jobDone(e.gen)
 	case evFlow:
-		s.tick(s.flows[e.who])
+		s.tick(s.flows[e.who], e.gen)
+	case evFlowTimer:
+		if f := s.flows[e.who]; f.bulk != nil {
+			f.bulk.fire(e.gen)
+		} else {
+			s.unanswered(f, e.gen)
+		}
+	case evFaultOver:
+		s.troubles.over(&s.sc.Faults[e.who])
 	case evAction:
 		s.act(&s.sc.Timeline[e.who])
 	case evAttack:
@@ -246,6 +303,16 @@ func (s *Sim) dispatch(e *event) {
 		s.nodes[e.who].awaken(e.gen)
 	case evBoot:
 		s.nodes[e.who].bootAgain(e.gen)
+	case evLeave:
+		s.nodes[e.who].overlapEnds()
+	case evSync:
+		s.nodes[e.who].synced(e.gen)
+	case evLearn:
+		s.learnKey(s.nodes[e.who], e.gen)
+	case evHeal:
+		s.heal()
+	case evOwed:
+		s.owed(int(e.who))
 	case evNudge:
 		s.nodes[e.who].nudge()
 		s.later(s.o.Nudge, event{kind: evNudge, who: e.who})
@@ -283,6 +350,7 @@ func (s *Sim) emit(r *Record) {
 	if s.o.Observe != nil {
 		s.o.Observe(r)
 	}
+	s.look(r)
 	s.flushViolations()
 }
 
@@ -315,7 +383,7 @@ func (s *Sim) psk(word string) protocol.PresharedKey {
 	}
 	k, ok := s.names[word]
 	if !ok {
-		k = derive(s.o.Seed, "preshared key", word)
+		k = s.presharedKey(word)
 		s.names[word] = k
 	}
 	return k
@@ -324,12 +392,7 @@ func (s *Sim) psk(word string) protocol.PresharedKey {
 func (s *Sim) node(name string) *node { return s.byName[name] }
 
 func (s *Sim) segment(name string) *segment {
-	for _, g := range s.segments {
-		if g.cfg.Name == name {
-			return g
-		}
-	}
-	return nil
+	return s.bySeg[name]
 }
 
 // resolve turns what Peer.Endpoint says into an address: as a name service would at this moment.

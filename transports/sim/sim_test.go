@@ -195,7 +195,7 @@ func TestCheckersLook(t *testing.T) {
 		t.Fatalf("%d checkers in the result, %d in the list", len(r.Checkers), len(Checkers()))
 	}
 	for i, c := range r.Checkers {
-		if c.Checked == 0 {
+		if c.Checked == 0 && c.Name != "recovery" { // which needs a Heal
 			t.Errorf("checker %s looked at nothing", c.Name)
 		}
 		if c.Name != Checkers()[i].Name || c.Rule == "" {

@@ -179,12 +179,20 @@ func (h *histogram) percentile(p uint64) time.Duration {
 func (s *Sim) result() Result {
 	t := s.tally
 	r := Result{Scenario: s.sc.Name, Seed: s.o.Seed, Virtual: time.Duration(s.now), Events: s.events,
-		Datagrams: s.datagrams, Fates: t.fates, Violations: append([]Violation(nil), s.shown...)}
+		Datagrams: s.datagrams, Fates: t.fates, Violations: append([]Violation(nil), s.shown...),
+		Effects: s.effects}
 	for _, tt := range t.tunnels {
 		r.Tunnels = append(r.Tunnels, TunnelResult{A: tt.a, B: tt.b, Handshakes: tt.handshakes,
 			Initiations: tt.initiations, GaveUp: tt.gaveUp, Roamed: tt.roamed,
 			AtoB: tt.ways[0].result(s.now), BtoA: tt.ways[1].result(s.now),
 			WireAtoB: tt.ways[0].wire, WireBtoA: tt.ways[1].wire})
+	}
+	r.Disturbances = append(r.Disturbances, s.troubles.ended...)
+	for _, f := range s.flows {
+		r.Flows = append(r.Flows, f.result(s.now))
+	}
+	for i := range s.owing {
+		r.Liveness = append(r.Liveness, s.owing[i].Liveness)
 	}
 	for _, n := range s.nodes {
 		h := HostResult{Name: n.cfg.Name, Drops: n.drops}

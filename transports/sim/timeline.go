@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/purewire/purewire/protocol"
@@ -14,6 +15,7 @@ func (s *Sim) act(a *Action) {
 	if a.Kind == ActionRebindNAT {
 		g := s.segment(a.Network)
 		g.nat.rebind()
+		s.took(FaultNATRebind)
 		s.note(a.Kind, "", "", fmt.Sprintf("the NAT of %s forgets its mappings", a.Network))
 		return
 	}
@@ -29,10 +31,19 @@ func (s *Sim) act(a *Action) {
 		n.restart(a)
 	case ActionInterface:
 		n.onOff(a)
-	case ActionEndpoint, ActionKeepalive, ActionPSK, ActionRemovePeer, ActionAddPeer:
+	case ActionEndpoint, ActionKeepalive, ActionPSK, ActionRemovePeer, ActionAddPeer, ActionAllowedIPs:
 		n.reconfigure(a)
 	case ActionWallClock:
 		n.jump(a)
+	case ActionHome:
+		n.moveHome(a)
+	case ActionClockStep:
+		n.stepClock(a)
+	case ActionJobTime:
+		n.jobTime = a.For
+		n.note(a.Kind, "", "takes "+seconds(a.For)+" for a handshake job from now on")
+	case ActionRotateKey:
+		n.rotateKey(a)
 	}
 }
 
@@ -40,48 +51,11 @@ func (s *Sim) note(k ActionKind, host, peer, text string) {
 	r := s.record(KindAction)
 	r.Action, r.Host, r.Peer, r.Note = k, host, peer, text
 	s.emit(r)
+	s.troubles.see(r)
 }
 
 // seconds writes a duration for a person.
 func seconds(d time.Duration) string { return d.Round(time.Millisecond).String() }
-
-func (n *node) roam(a *Action) {
-	n.moves++
-	if n.seg != nil {
-		old := n.addr
-		n.note(ActionRoam, "", fmt.Sprintf("leaves %s (%s)", n.seg.cfg.Name, old))
-		n.seg.leave(n)
-		if n.awake() {
-			// The address is gone, and with it the source that the core may have remembered (ROAM-09).
-			n.dev.ForgetSources(n.s.now, old)
-		}
-	}
-	e := event{kind: evJoin, who: int32(n.index), gen: n.moves}
-	n.joining, n.joinAs = n.s.segment(a.Network), a.Address
-	if a.For <= 0 {
-		n.arriveAt(e.gen)
-		return
-	}
-	n.s.later(a.For, e)
-}
-
-// arriveAt ends a roaming, if no later one has begun.
-func (n *node) arriveAt(gen uint32) {
-	if gen != n.moves || n.joining == nil {
-		return
-	}
-	g, want := n.joining, n.joinAs
-	n.joining = nil
-	if want.IsValid() && g.hosts[want] != nil {
-		want = netip.Addr{}
-	}
-	g.join(n, want)
-	behind := ""
-	if g.nat != nil {
-		behind = fmt.Sprintf(" behind the NAT %s", g.cfg.NAT.Public)
-	}
-	n.note(ActionRoam, "", fmt.Sprintf("joins %s as %s%s", g.cfg.Name, n.addr, behind))
-}
 
 func (n *node) note(k ActionKind, peer, text string) { n.s.note(k, n.cfg.Name, peer, text) }
 
@@ -92,6 +66,7 @@ func (n *node) sleep(a *Action) {
 	}
 	n.asleep = true
 	n.sleeps++
+	n.s.took(FaultSleep)
 	text := "falls asleep"
 	if a.For > 0 {
 		text += " for " + seconds(a.For)
@@ -121,6 +96,7 @@ func (n *node) wakeUp() {
 	}
 	n.wakeAt, n.wakeGen = timers.Never, n.wakeGen+1
 	n.runTimers()
+	n.s.roused(n)
 }
 
 func (n *node) restart(a *Action) {
@@ -129,10 +105,13 @@ func (n *node) restart(a *Action) {
 		return
 	}
 	n.die()
-	for _, atk := range n.s.attacks {
-		atk.forget(n)
-	}
+	n.s.took(FaultRestart)
+	n.forgotten()
 	n.note(ActionRestart, "", "stops without a word and loses its state")
+	if a.Back > 0 {
+		n.wall -= a.Back
+		n.s.took(FaultRestoredClock)
+	}
 	if a.For <= 0 {
 		n.bootAgain(uint32(n.life))
 		return
@@ -149,7 +128,9 @@ func (n *node) bootAgain(life uint32) {
 	if err := n.boot(); err != nil {
 		n.s.violate(n.cfg.Name, checkerModel, "the core does not start again: "+err.Error())
 		n.running = false
+		return
 	}
+	n.s.roused(n)
 }
 
 func (n *node) onOff(a *Action) {
@@ -165,21 +146,24 @@ func (n *node) onOff(a *Action) {
 	case a.On:
 		n.up = true
 		n.note(ActionInterface, "", "brings its interface up")
-		n.dev.Up(n.s.now, &n.batch)
+		n.dev.Up(n.now(), &n.batch)
 	default:
 		n.up = false
 		n.epoch++
+		n.s.took(FaultInterface)
 		n.note(ActionInterface, "", "takes its interface down")
-		n.dev.Down(n.s.now, &n.batch)
+		n.dev.Down(n.now(), &n.batch)
 	}
 	n.settle(nil)
 }
 
 func (n *node) jump(a *Action) {
 	n.wall += a.For
+	n.clock.unsure = true
+	n.s.took(FaultWallJump)
 	n.note(ActionWallClock, "", "finds its wall clock moved by "+seconds(a.For))
 	if n.running {
-		n.dev.SetWallClock(n.s.now, n.wallClock())
+		n.dev.SetWallClock(n.now(), n.wallClock())
 	}
 }
 
@@ -191,37 +175,117 @@ func (n *node) reconfigure(a *Action) {
 		return
 	}
 	p := n.end(a.Peer)
-	c := protocol.Change{Op: protocol.OpUpdatePeer, Lenient: true, Peer: p.node.public}
+	n.owners = nil
+	c := protocol.Change{Op: protocol.OpUpdatePeer, Lenient: true, Peer: p.public}
 	var text string
+	n.s.took(changeKinds[a.Kind])
 	switch a.Kind {
 	case ActionEndpoint:
 		p.endpoint = a.Text
 		e := n.s.resolve(a.Text)
 		c.Endpoint = &e
+		p.where = e
 		text = fmt.Sprintf("is told that %s is at %s", a.Peer, e)
 	case ActionKeepalive:
 		p.keepalive = a.Number
 		c.PersistentKeepalive = &p.keepalive
 		text = fmt.Sprintf("sets the persistent keepalive of %s to %d s", a.Peer, a.Number)
 	case ActionPSK:
-		p.psk = a.Text
+		p.pskBefore, p.psk = p.psk, a.Text
 		psk := n.s.psk(p.psk)
 		c.PresharedKey = &psk
 		text = "gets another preshared key for " + a.Peer
 	case ActionRemovePeer:
 		p.present = false
-		c = protocol.Change{Op: protocol.OpRemovePeer, Lenient: true, Peer: p.node.public}
+		c = protocol.Change{Op: protocol.OpRemovePeer, Lenient: true, Peer: p.public}
 		text = "removes its peer " + a.Peer
-		for _, atk := range n.s.attacks {
-			atk.forget(n) // the greatest timestamp goes with the peer (TAI-05)
-		}
+		n.forgotten() // the greatest timestamp goes with the peer (TAI-05)
 	case ActionAddPeer:
 		p.present = true
 		c = n.put(p)
 		text = "adds its peer " + a.Peer
+	case ActionAllowedIPs:
+		n.moveAllowed(p, a.Prefixes)
+		c.ReplaceAllowedIPs, c.AllowedIPs = true, p.allowed
+		text = fmt.Sprintf("allows %v to %s", a.Prefixes, a.Peer)
 	}
 	n.note(a.Kind, a.Peer, text)
 	if n.running {
 		n.configure(c)
+	}
+}
+
+// changeKinds is what each change of configuration counts as.
+var changeKinds = [NumActionKinds]FaultKind{ActionEndpoint: FaultMoveEndpoint, ActionKeepalive: FaultKeepalive,
+	ActionPSK: FaultRotatePSK, ActionRemovePeer: FaultRemovePeer, ActionAddPeer: FaultAddPeer,
+	ActionAllowedIPs: FaultMoveAllowedIPs}
+
+// moveAllowed gives prefixes to one peer and takes them from all others, as the core does (ROUTE-04).
+func (n *node) moveAllowed(p *tunnelEnd, list []netip.Prefix) {
+	p.allowed = nil
+	for _, f := range list {
+		p.allowed = append(p.allowed, f.Masked())
+	}
+	for _, q := range n.peers {
+		if q != p {
+			q.allowed = slices.DeleteFunc(slices.Clone(q.allowed), func(f netip.Prefix) bool {
+				return slices.Contains(p.allowed, f.Masked())
+			})
+		}
+	}
+}
+
+// forgotten notes that the host has lost the memory by which it knows a replay.
+func (n *node) forgotten() {
+	n.forgot = n.s.now
+	for _, atk := range n.s.attacks {
+		atk.forget(n)
+	}
+}
+
+// rotateKey gives a host another private key at once, and its peers the public key later.
+func (n *node) rotateKey(a *Action) {
+	if n.asleep {
+		n.note(a.Kind, "", "cannot be configured: it sleeps")
+		return
+	}
+	n.s.took(FaultRotateKey)
+	n.keys++
+	n.private = derive(n.s.o.Seed, "private key", fmt.Sprintf("%s/%d", n.cfg.Name, n.keys))
+	id := protocol.NewIdentity(n.private)
+	n.public, n.private = id.PublicKey(), id.PrivateKey()
+	n.note(a.Kind, "", "gets another private key")
+	if n.running {
+		n.configure(protocol.Change{Op: protocol.OpIdentity, Identity: id})
+	}
+	n.s.later(a.For, event{kind: evLearn, who: int32(n.index), gen: n.keys})
+}
+
+// learnKey tells the peers of a host its new public key: to them it is another peer. Who sleeps learns it later.
+func (s *Sim) learnKey(n *node, gen uint32) {
+	if gen != n.keys {
+		return
+	}
+	late := false
+	for _, m := range s.nodes {
+		p := m.end(n.cfg.Name)
+		switch {
+		case p == nil || p.public == n.public:
+			continue
+		case m.asleep:
+			late = true
+			continue
+		}
+		old := p.public
+		p.public = n.public
+		m.forgotten()
+		m.note(ActionRotateKey, n.cfg.Name, "learns the new key of "+n.cfg.Name)
+		if m.running && p.present {
+			m.configure(protocol.Change{Op: protocol.OpRemovePeer, Lenient: true, Peer: old})
+			m.configure(m.put(p))
+		}
+	}
+	if late {
+		s.later(time.Second, event{kind: evLearn, who: int32(n.index), gen: gen})
 	}
 }

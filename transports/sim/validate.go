@@ -8,7 +8,8 @@ import (
 
 // Validate checks that the parts of the scenario fit together. The error names the first part that does not.
 func (sc *Scenario) Validate() error {
-	v := &validator{sc: sc, hosts: map[string]*Host{}, networks: map[string]*Network{}}
+	v := &validator{sc: sc, hosts: map[string]*Host{}, networks: map[string]*Network{},
+		tunnels: map[pair]bool{}, taken: map[netip.Addr]bool{}}
 	if sc.Duration <= 0 {
 		v.fail("scenario %q: a duration is needed", sc.Name)
 	}
@@ -18,6 +19,7 @@ func (sc *Scenario) Validate() error {
 	v.checkTimeline()
 	v.checkFaults()
 	v.checkAttacks()
+	v.checkModels()
 	return v.err
 }
 
@@ -25,7 +27,8 @@ type validator struct {
 	sc       *Scenario
 	hosts    map[string]*Host
 	networks map[string]*Network
-	taken    []netip.Addr
+	tunnels  map[pair]bool // hosts and the peers that they have
+	taken    map[netip.Addr]bool
 	err      error
 }
 
@@ -53,12 +56,10 @@ func (v *validator) network(where, name string) *Network {
 
 // claim keeps two from having one address on the Internet.
 func (v *validator) claim(where string, a netip.Addr) {
-	for _, b := range v.taken {
-		if a == b {
-			v.fail("%s: the address %s is taken", where, a)
-		}
+	if v.taken[a] {
+		v.fail("%s: the address %s is taken", where, a)
 	}
-	v.taken = append(v.taken, a)
+	v.taken[a] = true
 }
 
 func (v *validator) checkNetworks() {
@@ -116,7 +117,9 @@ func (v *validator) nat(where string, n *Network) {
 	case t.Timeout < 0:
 		v.fail("%s: a timeout cannot be negative", where)
 	}
-	v.claim(where, t.Public)
+	if n.Behind == "" {
+		v.claim(where, t.Public)
+	}
 }
 
 func (v *validator) checkHosts() {
@@ -176,11 +179,10 @@ func (v *validator) checkPeers(h *Host) {
 		if o == h {
 			v.fail("%s: a host is no peer of its own", where)
 		}
-		for _, q := range h.Peers[:i] {
-			if q.Host == p.Host {
-				v.fail("%s: there are two of that name", where)
-			}
+		if v.tunnels[pair{h.Name, p.Host}] {
+			v.fail("%s: there are two of that name", where)
 		}
+		v.tunnels[pair{h.Name, p.Host}] = true
 		v.endpoint(where, h, p.Endpoint)
 		for _, f := range p.AllowedIPs {
 			if !f.IsValid() {
@@ -193,12 +195,11 @@ func (v *validator) checkPeers(h *Host) {
 // checkMutual finds tunnels with one end.
 func (v *validator) checkMutual(h *Host) {
 	for _, p := range h.Peers {
-		mutual := false
-		if o := v.hosts[p.Host]; o != nil {
-			for _, q := range o.Peers {
-				mutual = mutual || q.Host == h.Name
-			}
+		name := h.Name
+		if h.Steals != "" {
+			name = h.Steals // of the thief its peers know nothing
 		}
+		mutual := v.tunnels[pair{p.Host, name}]
 		if !mutual {
 			v.fail("host %q: host %q does not have %q as a peer", h.Name, p.Host, h.Name)
 		}
@@ -223,40 +224,6 @@ func (v *validator) endpoint(where string, h *Host, endpoint string) {
 	}
 }
 
-func (v *validator) checkFlows() {
-	for i := range v.sc.Flows {
-		f := &v.sc.Flows[i]
-		where := fmt.Sprintf("flow %d (%s)", i+1, flowName(f))
-		from, to := v.host(where, f.From), v.host(where, f.To)
-		if from == nil || to == nil {
-			return
-		}
-		size := f.Size
-		if size == 0 {
-			size = smallestInner(f.IPv6)
-		}
-		switch {
-		case f.Kind >= invalidFromFlowKind:
-			v.fail("%s: no such kind", where)
-		case from == to:
-			v.fail("%s: it goes nowhere", where)
-		case !innerAddr(from, f.IPv6).IsValid() || !innerAddr(to, f.IPv6).IsValid():
-			v.fail("%s: both hosts need an inner address of its family", where)
-		case f.Source.IsValid() && (f.Source.Is6() != f.IPv6 || f.Source.Is4In6()):
-			v.fail("%s: its source %s is of the other family", where, f.Source)
-		case f.Interval < smallestInterval:
-			v.fail("%s: an interval of at least %s is needed", where, smallestInterval)
-		case f.Start < 0 || f.Stop < 0:
-			v.fail("%s: it cannot start or stop before the run", where)
-		case size < smallestInner(f.IPv6) || size > maxInner:
-			v.fail("%s: its size must be from %d to %d", where, smallestInner(f.IPv6), maxInner)
-		}
-	}
-}
-
-// maxInner leaves room for the outer headers in the 65,535 bytes of an IP packet.
-const maxInner = 65000
-
 func (v *validator) checkTimeline() {
 	for i := range v.sc.Timeline {
 		a := &v.sc.Timeline[i]
@@ -264,7 +231,7 @@ func (v *validator) checkTimeline() {
 		if a.At < 0 {
 			v.fail("%s: it cannot happen before the run", where)
 		}
-		if a.For < 0 && a.Kind != ActionWallClock {
+		if a.For < 0 && a.Kind != ActionWallClock && a.Kind != ActionClockStep {
 			v.fail("%s: it cannot last less than no time", where)
 		}
 		if a.Kind == ActionNone || a.Kind >= NumActionKinds {
@@ -289,7 +256,15 @@ func (v *validator) action(where string, a *Action, h *Host) {
 		if n != nil && a.Address.IsValid() && !n.Prefix.Contains(a.Address) {
 			v.fail("%s: the address %s is not of network %q", where, a.Address, a.Network)
 		}
-	case ActionEndpoint, ActionKeepalive, ActionPSK, ActionRemovePeer, ActionAddPeer:
+	case ActionHome:
+		known := a.Network == h.Network
+		for _, home := range h.Homes {
+			known = known || a.Network == home.Network
+		}
+		if !known {
+			v.fail("%s: %q has no address in %q at the start", where, h.Name, a.Network)
+		}
+	case ActionEndpoint, ActionKeepalive, ActionPSK, ActionRemovePeer, ActionAddPeer, ActionAllowedIPs:
 		known := false
 		for _, p := range h.Peers {
 			known = known || p.Host == a.Peer

@@ -13,8 +13,8 @@ import (
 type watch struct {
 	s       *Sim
 	oracle  *oracle
-	read    opened           // of the record, if it is the KindDatagram of a host's own datagram
-	carried [1 << 14]carried // of datagrams under way, by number
+	read    opened    // of the record, if it is the KindDatagram of a host's own datagram
+	carried []carried // of datagrams under way and of late, by number; as many as a power of two
 	ledger  ledger
 	list    []*checkState
 	current *checkState
@@ -26,7 +26,13 @@ type carried struct {
 	kind    byte
 	session *session
 	end     int
-	intact  []byte // of handshake messages: what mac2 does not belong to
+	counter uint64
+	attempt *attempt
+	from    string      // the host that sent it
+	at      timers.Time // when
+	intact  []byte      // of handshake messages: what mac2 does not belong to
+	decided bool
+	taken   bool // by its receiver, itself or a copy
 }
 
 // checker judges records one by one.
@@ -48,7 +54,8 @@ const checkerModel = "configuration"
 func checkers() []checker {
 	return []checker{configuration{}, once{}, origin{}, &counters{}, keyLife{}, confirmation{}, silence{},
 		&pace{last: map[pair]moment{}}, &stamps{last: map[pair][12]byte{}}, &fresh{seen: map[[32]byte]bool{}},
-		&rekey{last: map[pair]timers.Time{}}, &empties{state: map[pair]*emptyState{}}, secrecy{}, shape{}, damage{}}
+		&rekey{last: map[pair]timers.Time{}}, &empties{state: map[pair]*emptyState{}}, secrecy{}, shape{}, damage{},
+		&previous{slots: map[pair]*keySlots{}}, &recoveries{}}
 }
 
 // Checkers lists the checkers that watch every run, in the order of Result.Checkers: name and rule.
@@ -62,7 +69,8 @@ func Checkers() []CheckerResult {
 }
 
 func newWatch(s *Sim) *watch {
-	w := &watch{s: s, oracle: s.oracle, ledger: ledger{packets: map[packetKey]*sentPacket{}}}
+	w := &watch{s: s, oracle: s.oracle, carried: make([]carried, carriedLeast),
+		ledger: ledger{packets: map[packetKey]*sentPacket{}}}
 	for _, c := range checkers() {
 		name, rule := c.about()
 		w.list = append(w.list, &checkState{checker: c, name: name, rule: rule})
@@ -79,7 +87,7 @@ func (w *watch) see(r *Record) {
 	case KindFate:
 		w.settle(r)
 	case KindInnerSent, KindInnerForwarded:
-		w.ledger.add(w.s.now, r)
+		w.ledger.add(w.s.now, w.s.byName[r.Host].canon, r)
 	}
 	for _, c := range w.list {
 		w.current = c
@@ -91,23 +99,50 @@ func (w *watch) see(r *Record) {
 }
 
 func (w *watch) depart(r *Record) {
-	slot := &w.carried[r.Datagram%uint64(len(w.carried))]
+	slot := w.slot(r.Datagram)
 	*slot = carried{number: r.Datagram}
 	switch {
-	case r.Attack != AttackNone:
+	case r.Attack != AttackNone && r.Attack != AttackRecorded && r.Attack != AttackBitFlip:
 	case r.Original != 0:
 		if of := w.of(r.Original); of != nil {
 			*slot = *of
-			slot.number = r.Datagram
+			slot.number, slot.decided = r.Datagram, false
 		}
 	default:
 		w.read = w.oracle.read(r.Host, r.Data)
 		slot.kind, slot.session, slot.end = w.read.kind, w.read.session, w.read.end
+		slot.counter, slot.attempt, slot.from, slot.at = w.read.counter, w.read.attempt, r.Host, w.s.now
 		if slot.kind == typeInitiation || slot.kind == typeResponse {
+			if a := slot.attempt; a != nil {
+				w.s.byName[r.Host].end(w.read.peer).stamped = a.timestamp
+			}
 			slot.intact = append([]byte(nil), r.Data[:max(0, len(r.Data)-16)]...)
 		}
 	}
 }
+
+// slot gives the place for a datagram. If the one that it would displace is still under way, there must be more places.
+func (w *watch) slot(number uint64) *carried {
+	for {
+		c := &w.carried[number%uint64(len(w.carried))]
+		if c.number == 0 || c.decided || len(w.carried) >= carriedMost {
+			return c
+		}
+		more := make([]carried, 2*len(w.carried))
+		for _, c := range w.carried {
+			if c.number != 0 {
+				more[c.number%uint64(len(more))] = c
+			}
+		}
+		w.carried = more
+	}
+}
+
+// Numbers of places; more than carriedMost datagrams are never under way at once unless they are held up for ever.
+const (
+	carriedLeast = 1 << 14
+	carriedMost  = 1 << 22
+)
 
 // of finds what is known of a datagram; nil if it is too long ago.
 func (w *watch) of(number uint64) *carried {
@@ -121,7 +156,15 @@ func (w *watch) of(number uint64) *carried {
 // (KEY-11), and a responder may use them once it took a message on them (HS-16).
 func (w *watch) settle(r *Record) {
 	c := w.of(r.Datagram)
-	if c == nil || c.session == nil || !genuine(r) {
+	if c == nil {
+		return
+	}
+	c.decided = true
+	if !genuine(r) {
+		return
+	}
+	w.s.followed(c, r)
+	if c.session == nil {
 		return
 	}
 	switch {
@@ -133,10 +176,12 @@ func (w *watch) settle(r *Record) {
 }
 
 // genuine reports whether the fate shows that the receiver found the datagram authentic: an inner packet that is bad or
-// lies about its source does not make the message less so (INNER-07).
+// lies about its source does not make the message less so (INNER-07). What somebody on the path sends once more is
+// as genuine as the first time, if that is the time that counts.
 func genuine(r *Record) bool {
-	return r.Attack == AttackNone && (r.Fate == FateDelivered ||
-		r.Fate == FateRejected && r.Reason >= protocol.DropInnerVersion && r.Reason <= protocol.DropInnerSource)
+	return (r.Attack == AttackNone || r.Attack == AttackRecorded || r.Attack == AttackBitFlip) &&
+		(r.Fate == FateDelivered ||
+			r.Fate == FateRejected && r.Reason >= protocol.DropInnerVersion && r.Reason <= protocol.DropInnerSource)
 }
 
 // looked counts that the checker had something to judge.
@@ -148,15 +193,20 @@ func (w *watch) fault(host, format string, args ...any) {
 	w.current.violations++
 }
 
-// violate lets the model itself complain.
-func (s *Sim) violate(host, checker, text string) {
-	for _, c := range s.watch.list {
+// as lets a checker judge outside of a record.
+func (w *watch) as(checker string, judge func(*watch)) {
+	for _, c := range w.list {
 		if c.name == checker {
-			s.watch.current = c
-			s.watch.fault(host, "%s", text)
+			w.current = c
+			judge(w)
 		}
 	}
-	s.flushViolations()
+	w.s.flushViolations()
+}
+
+// violate lets the model itself complain.
+func (s *Sim) violate(host, checker, text string) {
+	s.watch.as(checker, func(w *watch) { w.fault(host, "%s", text) })
 }
 
 // ledger is the list of inner packets that went into tunnels. It forgets them after ten minutes, when no key can bring
@@ -182,10 +232,12 @@ type sentPacket struct {
 	at   timers.Time
 	peer string // whom it was for, by the configuration
 	data []byte
-	out  int // how often it came out
+	left bool // in a datagram
+	out  int  // how often it came out
 }
 
-func (l *ledger) add(now timers.Time, r *Record) {
+// add notes a packet; host is by whose key it goes into the tunnel.
+func (l *ledger) add(now timers.Time, host string, r *Record) {
 	for l.first < len(l.order) && now-l.order[l.first].at > ledgerMemory {
 		old := l.order[l.first]
 		if l.packets[old.key] == old {
@@ -203,7 +255,7 @@ func (l *ledger) add(now timers.Time, r *Record) {
 	if n := len(l.spare); n > 0 {
 		p, l.spare = l.spare[n-1], l.spare[:n-1]
 	}
-	*p = sentPacket{key: packetKey{r.Inner.ID, r.Inner.Kind, r.Host}, at: now, peer: r.Peer,
+	*p = sentPacket{key: packetKey{r.Inner.ID, r.Inner.Kind, host}, at: now, peer: r.Peer,
 		data: append(p.data[:0], r.Inner.Data...)}
 	l.packets[p.key] = p
 	l.order = append(l.order, p)

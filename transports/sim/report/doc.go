@@ -38,7 +38,7 @@
 //	                                                   {kind, flow, seq, src, dst, bytes}
 //	               checker, note                       of a violation
 //	digest       SHA-256 over kind, time, place and bytes of every record, those left out of events too
-//	ok           whether all checkers held
+//	ok           whether all checkers held, and all expectations came true
 //	virtual_ns   how long the run has lasted
 //	datagrams    how many there were, copies included; fates: [{name, count}]
 //	tunnels      [{a, b, handshakes, initiations: [{name, count}] by cause, gave_up, roamed, a_to_b, b_to_a}], the
@@ -47,6 +47,23 @@
 //	hosts        [{name, drops: [{name, rule, count}] by reason}]
 //	checkers     [{name, rule, checked, violations}]
 //	violations   [{at_ns, host, checker, text}], at most sim.MaxViolations
+//	flows        [{name, kind, from, to, forth, back, round, recoveries, recoveries_omitted, stream, voice}], what the
+//	             users of the inner traffic felt, as sim.FlowResult says; what the kind does not have is left out
+//	               forth, back, round   sent, delivered, lost, sent_bytes, delivered_bytes, payload_bytes,
+//	                                    goodput_bytes_per_s, first_sent_ns and first_after_ns (null: never),
+//	                                    delay_p50_ns, delay_p90_ns, delay_p99_ns, delay_max_ns, jitter_ns,
+//	                                    outage_count, outage_total_ns, longest_outage_ns and the longest
+//	                                    outages: [{start_ns, end_ns, open: it had not ended when the run did}]
+//	               recoveries           [{disturbance: number in disturbances, from 0; first_ns: when a packet was
+//	                                    first sent after its end; back_ns: when the first such packet was
+//	                                    delivered; took_ns: from the end until then; waited_ns: from first_ns until
+//	                                    then; null: never}]
+//	               stream               transfers, connections, aborted, delivered_bytes, intact, segments, repeated,
+//	                                    timeouts, fast_recoveries, srtt_ns, transfer_p50_ns, transfer_p90_ns,
+//	                                    transfer_p99_ns, transfer_max_ns
+//	               voice                late, mos_hundredths
+//	disturbances [{kind: "fault" or the name of an action, name, host, start_ns, end_ns}] in order of their ends
+//	expectations [{text, met, got: what was measured}], if the scenario has any
 //
 // It holds no key.
 package report

@@ -254,15 +254,25 @@ func inner(p *sim.Inner) *jsonInner {
 }
 
 type jsonTail struct {
-	Digest     string          `json:"digest"`
-	OK         bool            `json:"ok"`
-	Virtual    int64           `json:"virtual_ns"`
-	Datagrams  uint64          `json:"datagrams"`
-	Fates      []jsonCount     `json:"fates"`
-	Tunnels    []jsonTunnel    `json:"tunnels"`
-	Hosts      []jsonHost      `json:"hosts"`
-	Checkers   []jsonChecker   `json:"checkers"`
-	Violations []jsonViolation `json:"violations"`
+	Digest       string            `json:"digest"`
+	OK           bool              `json:"ok"`
+	Virtual      int64             `json:"virtual_ns"`
+	Datagrams    uint64            `json:"datagrams"`
+	Fates        []jsonCount       `json:"fates"`
+	Tunnels      []jsonTunnel      `json:"tunnels"`
+	Hosts        []jsonHost        `json:"hosts"`
+	Checkers     []jsonChecker     `json:"checkers"`
+	Violations   []jsonViolation   `json:"violations"`
+	Flows        []jsonFlow        `json:"flows"`
+	Disturbances []jsonDisturbance `json:"disturbances"`
+	// Expectations is left out if there are none.
+	Expectations []jsonExpectation `json:"expectations,omitempty"`
+}
+
+type jsonExpectation struct {
+	Text string `json:"text"`
+	Met  bool   `json:"met"`
+	Got  string `json:"got"`
 }
 
 type jsonCount struct {
@@ -317,9 +327,10 @@ type jsonViolation struct {
 
 // Finish ends the object with what the run came to, and gives the first error of all writing.
 func (j *JSON) Finish(r *sim.Result) error {
-	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK(), Virtual: int64(r.Virtual),
+	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK() && r.Met(), Virtual: int64(r.Virtual),
 		Datagrams: r.Datagrams, Fates: []jsonCount{}, Tunnels: []jsonTunnel{}, Hosts: []jsonHost{},
-		Checkers: []jsonChecker{}, Violations: []jsonViolation{}}
+		Checkers: []jsonChecker{}, Violations: []jsonViolation{}, Flows: flowsJSON(r),
+		Disturbances: disturbancesJSON(r)}
 	for f := range sim.NumFates {
 		if r.Fates[f] > 0 {
 			tail.Fates = append(tail.Fates, jsonCount{Name: f.String(), Count: r.Fates[f]})
@@ -342,6 +353,9 @@ func (j *JSON) Finish(r *sim.Result) error {
 	}
 	for _, v := range r.Violations {
 		tail.Violations = append(tail.Violations, jsonViolation{int64(v.At.Sub(j.start)), v.Host, v.Checker, v.Text})
+	}
+	for _, e := range r.Expectations {
+		tail.Expectations = append(tail.Expectations, jsonExpectation(e))
 	}
 	j.write([]byte("\n],\n"))
 	j.write(j.encode(tail)[1:]) // without its brace: the object is open

@@ -205,6 +205,7 @@ func someResult() *sim.Result {
 		Violations: 1}, {Name: "pace", Rule: "not too often (HS-21)", Checked: 8}}
 	r.Violations = []sim.Violation{{At: timers.Time(700 * time.Second), Host: "office", Checker: "once",
 		Text: "packet 5 came out twice"}}
+	r.Flows, r.Disturbances = someFlows()
 	return r
 }
 

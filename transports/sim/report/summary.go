@@ -14,6 +14,7 @@ import (
 func (t *Text) Finish(r *sim.Result) error {
 	t.calm(true)
 	t.tunnels(r)
+	t.flows(r)
 	t.lossTable()
 	t.refusalTable()
 	t.verdicts(r)
@@ -124,12 +125,27 @@ func (t *Text) verdicts(r *sim.Result) {
 			t.hang("  "+t.paint(wrong, at)+"  ", 4+len(at), plain, v.Host+", "+v.Checker+": "+v.Text)
 		}
 	}
+	t.expectations(r)
 	t.line("")
 	t.hang("", 0, verdictTone(r), Verdict(r))
 }
 
+func (t *Text) expectations(r *sim.Result) {
+	if len(r.Expectations) == 0 {
+		return
+	}
+	t.heading("Expected")
+	for _, e := range r.Expectations {
+		word, tone := "yes", good
+		if !e.Met {
+			word, tone = "NO", wrong
+		}
+		t.hang("  "+t.paint(tone, fmt.Sprintf("%-3s", word))+"  ", 7, plain, e.Text+" ("+e.Got+")")
+	}
+}
+
 func verdictTone(r *sim.Result) tone {
-	if r.OK() {
+	if r.OK() && r.Met() {
 		return good
 	}
 	return wrong
@@ -148,7 +164,29 @@ func Verdict(r *sim.Result) string {
 	head := fmt.Sprintf("seed %d, scenario %s, %s: ", r.Seed, r.Scenario, clock(r.Virtual))
 	if broken == nil {
 		return head + fmt.Sprintf("all %d checkers held in %s looks at %s", len(r.Checkers), count(checked),
-			plural(r.Datagrams, "datagram"))
+			plural(r.Datagrams, "datagram")) + met(r)
 	}
-	return head + "BROKEN: " + strings.Join(broken, ", ")
+	return head + "BROKEN: " + strings.Join(broken, ", ") + met(r)
+}
+
+// met is the end of the verdict, about the expectations that did not come true.
+func met(r *sim.Result) string {
+	var missed []string
+	for _, e := range r.Expectations {
+		if !e.Met {
+			missed = append(missed, fmt.Sprintf("%s (%s)", e.Text, e.Got))
+		}
+	}
+	if missed == nil {
+		return ""
+	}
+	return "; NOT AS EXPECTED: " + strings.Join(missed, "; ")
+}
+
+// Line is the verdict for where nothing else is printed: it says also how many expectations came true.
+func Line(r *sim.Result) string {
+	if len(r.Expectations) == 0 || !r.Met() {
+		return Verdict(r)
+	}
+	return fmt.Sprintf("%s, and %s came true", Verdict(r), plural(uint64(len(r.Expectations)), "expectation"))
 }

@@ -58,15 +58,21 @@ func NewText(w io.Writer, s *sim.Scenario, seed uint64, o Options) *Text {
 	return t
 }
 
-// List writes names, durations and descriptions of scenarios as a table.
-func List(w io.Writer, scenarios []sim.Scenario, o Options) error {
+// Entry is a scenario in a list.
+type Entry struct {
+	Name             string
+	Duration         time.Duration
+	Question, Answer string
+}
+
+// List writes what there is to run, each with its question and the answer.
+func List(w io.Writer, scenarios []Entry, o Options) error {
 	p := newPrinter(w, o)
 	var rows [][]string
-	for i := range scenarios {
-		s := &scenarios[i]
-		rows = append(rows, []string{s.Name, exactly(s.Duration), s.About})
+	for _, s := range scenarios {
+		rows = append(rows, []string{s.Name, exactly(s.Duration), s.Question}, []string{"", "", s.Answer})
 	}
-	p.table([]string{"scenario", ">lasts", "what happens"}, rows)
+	p.table([]string{"scenario", ">lasts", "question and answer"}, rows)
 	return p.err
 }
 
@@ -96,14 +102,14 @@ func (t *Text) traffic() {
 	var flows []string
 	for i := range t.scenario.Flows {
 		f := &t.scenario.Flows[i]
-		kind := "ping"
-		if f.Kind == sim.FlowUDP {
-			kind = "udp"
-		}
+		kind := f.Kind.String()
 		if f.IPv6 {
 			kind += "6"
 		}
-		flow := fmt.Sprintf("%s %s every %s", kind, between(f.From, f.To), exactly(f.Interval))
+		flow := kind + " " + between(f.From, f.To)
+		if f.Interval > 0 {
+			flow += " every " + exactly(f.Interval)
+		}
 		flows = append(flows, strings.ReplaceAll(flow, " ", "\u00a0"))
 	}
 	if flows != nil {
