@@ -2,76 +2,86 @@ package model
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"fmt"
-
-	"github.com/purewire/purewire/protocol"
+	"encoding/binary"
+	"slices"
 )
 
-// hash names a state.
-type hash [16]byte
+// labels names indices by first use.
+type labels struct {
+	known [4 * maxFlight * hosts]uint32
+	n     byte
+}
 
-// canon writes down all that decides what can come: both devices' own states, how their indices and those in flight
-// belong together, and the budget. Indices are named by first use, times are relative.
-func (s *state) canon(b []byte, withBudget bool) []byte {
-	known := map[uint32]int{0: 0}
-	name := func(index uint32) int {
-		n, ok := known[index]
-		if !ok {
-			n = len(known)
-			known[index] = n
-		}
-		return n
+// unknown is the name of an index that no host has a use for, as long as the order of messages is open.
+const unknown = 0xff
+
+func (l *labels) find(index uint32) byte {
+	if index == 0 {
+		return 0
 	}
-	for i := range s.side {
-		h := &s.side[i]
-		from := len(b)
-		b = h.device.AppendState(b)
-		pending := bytes.Contains(b[from:], []byte(" pending #"))
-		b = fmt.Appendf(b, "%s waiting=%t purged=%t", names[i], h.waiting, h.purged)
-		if pending || h.waiting {
-			b = fmt.Appendf(b, " for=%d", name(h.latest))
+	for i, k := range l.known[:l.n] {
+		if k == index {
+			return byte(i + 1)
 		}
-		for slot := protocol.SlotPrevious; slot < protocol.NumSlots; slot++ {
-			m := &h.model.slot[slot]
-			b = fmt.Appendf(b, " %d/%d/%d/%d", name(h.actual[slot]), name(m.local), name(m.remote), m.sent)
+	}
+	return unknown
+}
+
+func (l *labels) name(index uint32) byte {
+	n := l.find(index)
+	if n == unknown {
+		l.known[l.n] = index
+		l.n++
+		n = l.n
+	}
+	return n
+}
+
+// canon brings what is in flight into an order that depends on nothing but what the hosts know of it, and writes down
+// all that decides what can come, but for the budget: both hosts' texts, how their indices and those in flight belong
+// together, and what is in flight. Indices are named by first use, times are relative.
+func (s *state) canon(b []byte) []byte {
+	var l labels
+	for _, h := range s.host {
+		b = h.appendNamed(b, l.name)
+	}
+	type entry struct {
+		m datagram
+		b [20]byte
+	}
+	var list [maxFlight]entry
+	for i := range s.n {
+		list[i] = entry{s.flight[i], s.record(&s.flight[i], &l)}
+	}
+	// Two with the same record are equal or differ in names alone; neighbours are wanted of equal ones.
+	slices.SortStableFunc(list[:s.n], func(x, y entry) int {
+		if c := bytes.Compare(x.b[:], y.b[:]); c != 0 {
+			return c
 		}
-		b = append(b, '\n')
-	}
-	for i := range s.flight {
-		b = s.canonMessage(b, i, name)
-	}
-	if withBudget {
-		b = fmt.Appendf(b, "left %+v\n", s.left)
+		return bytes.Compare(x.m.id[:], y.m.id[:])
+	})
+	for i := range s.n {
+		s.flight[i] = list[i].m
+		b = append(b, list[i].b[:]...)
+		b = append(b, l.name(list[i].m.sender()))
 	}
 	return b
 }
 
-// canonMessage writes down a datagram in flight. Its bytes follow from the handshake or key pair that its indices
-// name, but for the moment at which an initiation was made, which its receiver compares with others.
-func (s *state) canonMessage(b []byte, i int, name func(uint32) int) []byte {
-	m := &s.flight[i]
-	first := i
-	for k := range i {
-		if s.flight[k].id == m.id {
-			first = min(first, k)
-		}
-	}
-	b = fmt.Appendf(b, "flight %d type=%d as=%d taken=%t", m.from, m.kind(), first, m.taken)
+// record is what a datagram in flight is. Its bytes follow from the handshake or key pair that its indices name, but
+// for the moment at which an initiation was made, which its receiver compares with others.
+func (s *state) record(m *datagram, l *labels) (r [20]byte) {
+	r[0], r[1] = m.kind(), m.from
+	r[2], r[3] = l.find(m.receiver()), l.find(m.sender())
 	switch m.kind() {
 	case initiation:
-		b = fmt.Appendf(b, " sender=%d made=%v", name(m.field(4)), s.now.Sub(m.made))
-	case response:
-		b = fmt.Appendf(b, " sender=%d receiver=%d", name(m.field(4)), name(m.field(8)))
+		binary.BigEndian.PutUint64(r[4:], uint64(int64(s.now())-stamp(m.made)))
 	case transport:
-		b = fmt.Appendf(b, " receiver=%d counter=%d length=%d", name(m.field(4)), m.counter(), len(m.bytes))
-	default:
-		b = fmt.Appendf(b, " %x", m.bytes)
+		binary.BigEndian.PutUint64(r[4:], m.counter())
 	}
-	return append(b, '\n')
-}
-
-func sum(b []byte) hash {
-	s := sha256.Sum256(b)
-	return hash(s[:16])
+	binary.BigEndian.PutUint16(r[12:], uint16(len(m.bytes)))
+	if m.held {
+		r[14] = 1
+	}
+	return r
 }

@@ -1,11 +1,9 @@
 package model
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
-	"time"
 
-	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/timers"
 )
 
@@ -16,40 +14,122 @@ type Kind uint8
 const (
 	Deliver   Kind = iota // a datagram in flight
 	Drop                  // one
-	Duplicate             // one: a copy is in flight too
-	Wait                  // until something is due
+	Duplicate             // one: it is delivered, and a copy stays in flight
+	Wait                  // until something is due; what is in flight then is held up
 	Send                  // a packet, from a host's inner side
 	Restart               // a host, which loses all its state
-	numKinds
 )
 
 // Move is one step of a path.
 type Move struct {
 	Kind Kind
 	Of   uint8 // the place of the datagram in flight, or the host
-	Late bool  // jitters drawn in this move are 333 ms, otherwise 0
+	Late uint8 // bit i: jitters that host i draws in this move are 333 ms, otherwise 0
 }
 
 // staging bounds how many packets may wait at a host before it sends no more.
 const staging = 2
 
-// moves lists what can be done in s. Late ones are not listed: whoever makes a move and sees that it drew a handshake
-// makes the late one too.
-func (s *state) moves(flight int) (list []Move) {
-	for i := range s.flight {
-		list = append(list, Move{Kind: Deliver, Of: uint8(i)})
-		if s.left.drops > 0 {
-			list = append(list, Move{Kind: Drop, Of: uint8(i)})
+// maxFlight is how many datagrams a state has room for; exploration allows fewer.
+const maxFlight = 6
+
+// state is a node of the graph.
+type state struct {
+	host   [hosts]*host
+	flight [maxFlight]datagram
+	n      uint8 // in flight
+	left   budget
+}
+
+// datagram is a message in flight. One that is held up has seen time pass, and may go on to do so.
+type datagram struct {
+	*message
+	held bool
+}
+
+// budget is what a path may still do. Faults are drops, duplicates, restarts and holds together.
+type budget struct{ faults, drops, duplicates, holds, restarts, packets uint8 }
+
+// covers reports whether all that o allows, b does too.
+func (b budget) covers(o budget) bool {
+	return b.faults >= o.faults && b.drops >= o.drops && b.duplicates >= o.duplicates && b.holds >= o.holds &&
+		b.restarts >= o.restarts && b.packets >= o.packets
+}
+
+// trim makes budgets equal that allow the same.
+func (b budget) trim() budget {
+	b.drops, b.duplicates = min(b.drops, b.faults), min(b.duplicates, b.faults)
+	b.restarts, b.holds = min(b.restarts, b.faults), min(b.holds, b.faults)
+	b.faults = min(b.faults, b.drops+b.duplicates+b.holds+b.restarts)
+	return b
+}
+
+// exact names a state to the byte, but for its budget.
+func (s *state) exact() (e uint64) {
+	for _, h := range s.host {
+		e = mix(e ^ binary.LittleEndian.Uint64(h.exact[:]))
+	}
+	for i := range s.n {
+		e = mix(e ^ binary.LittleEndian.Uint64(s.flight[i].id[:]))
+	}
+	return e
+}
+
+func (s *state) now() timers.Time { return s.host[0].now }
+
+// begin makes the first state: both hosts are up and know each other.
+func (w *world) begin() (*state, error) {
+	s := &state{}
+	for i := range s.host {
+		h, err := w.newHost(uint8(i), 0, 0)
+		if err != nil {
+			return nil, err
 		}
-		if s.left.duplicates > 0 && len(s.flight) < flight {
-			list = append(list, Move{Kind: Duplicate, Of: uint8(i)})
+		s.host[i] = w.seal(h)
+	}
+	return s, nil
+}
+
+// soon is the next moment at which something is due, or at which a packet would meet other rules than now, if there is
+// or can be one.
+func (s *state) soon() (at timers.Time, ok bool) {
+	at = min(s.host[0].due, s.host[1].due)
+	if s.n > 0 || s.left.packets > 0 {
+		at = min(at, s.host[0].aged, s.host[1].aged)
+	}
+	return at, at < timers.Never
+}
+
+// fresh is how many datagrams would be held up if time passed.
+func (s *state) fresh() (n uint8) {
+	for i := range s.n {
+		if !s.flight[i].held {
+			n++
 		}
 	}
-	if _, ok := s.soon(); ok {
+	return n
+}
+
+// moves lists what can be done in s. Late ones are not listed: whoever makes a move and sees that it drew a handshake
+// makes the late one too.
+func (s *state) moves(list []Move) []Move {
+	for i := range s.n {
+		if i > 0 && s.flight[i].id == s.flight[i-1].id && s.flight[i].held == s.flight[i-1].held {
+			continue // equal ones are neighbours: see canon
+		}
+		list = append(list, Move{Kind: Deliver, Of: i})
+		if s.left.drops > 0 {
+			list = append(list, Move{Kind: Drop, Of: i})
+		}
+		if s.left.duplicates > 0 {
+			list = append(list, Move{Kind: Duplicate, Of: i})
+		}
+	}
+	if _, ok := s.soon(); ok && s.fresh() <= s.left.holds {
 		list = append(list, Move{Kind: Wait})
 	}
 	for i := range uint8(hosts) {
-		if s.left.packets > 0 && s.staged(int(i)) < staging {
+		if s.left.packets > 0 && s.host[i].staged < staging {
 			list = append(list, Move{Kind: Send, Of: i})
 		}
 		if s.left.restarts > 0 {
@@ -59,262 +139,116 @@ func (s *state) moves(flight int) (list []Move) {
 	return list
 }
 
-// step is one move in the making, and what came of it.
+// step is a move that was made, and what came of it.
 type step struct {
-	*fixed
-	s         *state
-	e         entropy
-	batch     protocol.Batch
-	worker    protocol.Worker
-	reached   Reached
-	delivered int    // inner packets that came out
-	accepted  bool   // the transport message that was delivered
-	broken    string // what must never be, empty if all is well
+	s       state
+	out     [hosts][]*message
+	gone    []*message // delivered at once, because they could do nothing any more
+	reached Reached
+	came    int    // inner packets that came out
+	shook   uint8  // bit i: host i drew a handshake
+	full    bool   // more in flight than there is room for
+	broken  string // what must never be, empty if all is well
 }
 
-// Reached is a set of things worth reaching.
-type Reached uint32
-
-// What a run can reach.
-const (
-	ReachedSession  Reached = 1 << iota // a handshake completed on both sides
-	ReachedRekey                        // a second session took the place of a first on both sides
-	ReachedCrossing                     // a host accepted an initiation while one of its own was waiting
-	ReachedRestart                      // a host restarted and had a session again
-	ReachedReplay                       // a duplicate of a transport message was refused
-	ReachedPrevious                     // a message under the previous key pair was accepted
-	ReachedExpiry                       // a session was refused for its age
-	ReachedErasure                      // a host wiped its keys
-	numReached      = iota
-)
-
-var reachedNames = [numReached]string{"session", "full rekey", "crossing initiations", "session after a restart",
-	"replay refused", "previous key pair used", "session too old", "keys erased"}
-
-// Names gives the names of all in r.
-func (r Reached) Names() (list []string) {
-	for i, name := range reachedNames {
-		if r>>i&1 != 0 {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
-func (t *step) fail(format string, args ...any) {
-	if t.broken == "" {
-		t.broken = fmt.Sprintf(format, args...)
-	}
-}
-
-// apply makes a move in a copy of from. The seed must be different for each state and move.
-func (f *fixed) apply(from *state, m Move, seed uint64) *step {
-	t := &step{fixed: f, e: entropy{state: seed, late: m.Late}}
-	t.s = from.clone(&t.e)
+// apply makes a move.
+func (w *world) apply(from *state, m Move) (t step) {
+	t.s = *from
+	late := func(i uint8) bool { return m.Late>>i&1 != 0 }
 	switch m.Kind {
-	case Deliver:
-		dg := t.take(m.Of)
-		t.deliver(&dg)
+	case Deliver, Duplicate:
+		dg := from.flight[m.Of]
+		if m.Kind == Deliver {
+			t.take(m.Of)
+		} else {
+			t.s.left.duplicates--
+			t.s.left.faults--
+		}
+		to := 1 - dg.from
+		w.react1(&t, to, input{kind: Deliver, late: late(to), msg: dg.message})
 	case Drop:
 		t.take(m.Of)
 		t.s.left.drops--
-	case Duplicate:
-		t.s.flight = append(t.s.flight, t.s.flight[m.Of])
-		t.s.left.duplicates--
+		t.s.left.faults--
 	case Wait:
-		t.wait()
+		at, _ := from.soon()
+		t.s.hold()
+		for i := range uint8(hosts) {
+			w.react1(&t, i, input{kind: Wait, late: late(i), at: at})
+		}
 	case Send:
-		t.send(int(m.Of))
 		t.s.left.packets--
+		w.react1(&t, m.Of, input{kind: Send, late: late(m.Of)})
 	case Restart:
-		t.restart(int(m.Of))
 		t.s.left.restarts--
+		t.s.left.faults--
+		w.react1(&t, m.Of, input{kind: Restart, late: late(m.Of)})
 	}
-	for i := range t.s.side {
-		h := &t.s.side[i]
-		if err := h.model.compare(&h.actual); err != nil {
-			t.fail("%s: %v", names[i], err)
-		}
-		if at, _, ok := h.device.Deadline(); ok && m.Kind == Wait && at <= t.s.now {
-			t.fail("%s: a deadline at %v does not move on", names[i], time.Duration(at))
-		}
-	}
+	t.s.left = t.s.left.trim()
+	w.settle(&t)
 	return t
 }
 
-func (t *step) take(i uint8) message {
-	dg := t.s.flight[i]
-	rest := append([]message(nil), t.s.flight[:i]...)
-	t.s.flight = append(rest, t.s.flight[i+1:]...)
-	return dg
-}
-
-// window lays bytes out as a Device wants them.
-func window(b []byte) protocol.Packet {
-	buf := make([]byte, protocol.Headroom+len(b)+protocol.Tailroom+16)
-	copy(buf[protocol.Headroom:], b)
-	return protocol.Packet{Buf: buf, Off: protocol.Headroom, Len: len(b)}
-}
-
-func (t *step) deliver(dg *message) {
-	to := 1 - int(dg.from)
-	h := &t.s.side[to]
-	must := false
-	if dg.kind() == transport {
-		must = h.model.takes(dg.field(4), t.s.now) && !dg.taken
-		if !dg.taken && !must && t.s.now.Sub(0) >= rejectAfter {
-			t.reached |= ReachedExpiry
-		}
-		if dg.field(4) == h.model.slot[protocol.SlotPrevious].local && must {
-			t.reached |= ReachedPrevious
-		}
-	}
-	t.batch.Reset()
-	h.device.HandleDatagrams(t.s.now, []protocol.Datagram{{Packet: window(dg.bytes),
-		Endpoint: protocol.Endpoint{Remote: t.outer[dg.from], Local: t.outer[to].Addr()}}}, &t.batch)
-	t.commit(to, dg)
-	switch {
-	case dg.kind() != transport:
-	case t.accepted && !must && dg.taken:
-		t.fail("%s accepted %v twice (REPLAY-01)", names[to], dg)
-	case t.accepted && !must:
-		t.fail("%s accepted %v under a key pair that it may not use any more (KEY-10)", names[to], dg)
-	case !t.accepted && must:
-		t.fail("%s refused %v, which is authentic, new and in time (KEY-06)", names[to], dg)
-	case !t.accepted && dg.taken:
-		t.reached |= ReachedReplay
+// hold marks what is in flight while time passes.
+func (s *state) hold() {
+	n := s.fresh()
+	s.left.holds -= n
+	s.left.faults -= n
+	for i := range s.n {
+		s.flight[i].held = true
 	}
 }
 
-func (t *step) wait() {
-	at, _ := t.s.soon()
-	t.s.now = at
-	for i := range t.s.side {
-		if t.s.side[i].model.passed(at) {
-			t.reached |= ReachedErasure
-		}
+func (t *step) take(i uint8) {
+	copy(t.s.flight[i:], t.s.flight[i+1:])
+	t.s.n--
+	t.s.flight[t.s.n] = datagram{}
+}
+
+// react1 lets one host have its input.
+func (w *world) react1(t *step, i uint8, in input) {
+	o := w.react(t.s.host[i], in)
+	t.s.host[i] = o.next
+	t.out[i] = o.out
+	t.came += o.delivered
+	t.reached |= o.reached
+	if o.reached&ReachedSession != 0 && (t.s.host[0].again || t.s.host[1].again) {
+		t.reached |= ReachedRestart
 	}
-	for i := range t.s.side {
-		if due, _, ok := t.s.side[i].device.Deadline(); ok && due <= at {
-			t.batch.Reset()
-			t.s.side[i].device.HandleTimeout(at, &t.batch)
-			t.commit(i, nil)
+	if o.shook {
+		t.shook |= 1 << i
+	}
+	if o.broken != "" && t.broken == "" {
+		t.broken = o.broken
+	}
+	for _, m := range o.out {
+		if t.s.n == maxFlight {
+			t.full = true
+			return
 		}
+		t.s.flight[t.s.n] = datagram{m, false}
+		t.s.n++
 	}
 }
 
-func (t *step) send(i int) {
-	t.batch.Reset()
-	t.s.side[i].device.HandlePackets(t.s.now, []protocol.Packet{window(t.packet[i])}, &t.batch)
-	t.commit(i, nil)
-}
-
-func (t *step) restart(i int) {
-	d, err := t.device(i, t.s.now, &t.e)
-	if err != nil {
-		t.fail("%s: %v", names[i], err)
-		return
-	}
-	t.s.side[i] = side{device: d, model: ring{erase: timers.Never}, again: true}
-}
-
-// commit finishes what a device wants done and takes note of all that came out of it. dg is what was delivered, nil
-// if nothing was.
-func (t *step) commit(i int, dg *message) {
-	h := &t.s.side[i]
-	protocol.Finish(t.s.now, h.device, &t.batch, &t.worker)
-	for _, e := range t.batch.Events {
-		t.heed(i, &e)
-	}
-	for _, d := range t.batch.Deliveries {
-		t.accepted = true
-		t.delivered++
-		if dg == nil || !bytes.Equal(d.Bytes(), t.packet[1-i]) {
-			t.fail("%s delivered a packet that nobody sent", names[i])
+// settle delivers what can do nothing any more, sees that it does nothing, and forgets it.
+func (w *world) settle(t *step) {
+	for i := uint8(0); i < t.s.n && t.broken == ""; {
+		m := t.s.flight[i].message
+		to := t.s.host[1-m.from]
+		if !m.deadTo(to, t.s.left.restarts > 0) {
+			i++
+			continue
 		}
-	}
-	if dg != nil && dg.kind() == transport && t.accepted {
-		t.used(h, dg)
-	}
-	for out := range t.batch.Outgoing() {
-		t.emit(i, out.Bytes())
-	}
-}
-
-// used moves the model for an accepted transport message.
-func (t *step) used(h *side, dg *message) {
-	for k := range t.s.flight {
-		if t.s.flight[k].id == dg.id {
-			t.s.flight[k].taken = true
-		}
-	}
-	older := h.model.slot[protocol.SlotCurrent].exists()
-	if h.model.used(dg.field(4)) {
-		t.reached |= ReachedSession
-		if t.s.side[0].again || t.s.side[1].again {
-			t.reached |= ReachedRestart
-		}
-		if older {
-			t.reached |= ReachedRekey
-		}
-	}
-}
-
-// heed follows an event.
-func (t *step) heed(i int, e *protocol.Event) {
-	h := &t.s.side[i]
-	switch e.Kind {
-	case protocol.EventKeySlot:
-		if e.From != protocol.SlotNone && h.actual[e.From] == e.Local {
-			h.actual[e.From] = 0
-		}
-		if e.To != protocol.SlotNone {
-			h.actual[e.To] = e.Local
-		}
-	case protocol.EventInitiationSent:
-		if h.sent && t.s.now.Sub(h.sentAt) < 5*time.Second {
-			t.fail("%s sent initiations %v apart (HS-21)", names[i], t.s.now.Sub(h.sentAt))
-		}
-		h.sent, h.sentAt, h.latest, h.waiting = true, t.s.now, e.Local, true
-	case protocol.EventInitiationAccepted:
-		if h.waiting {
-			t.reached |= ReachedCrossing
-		}
-		h.waiting = false // "a single handshake state per peer" (HS-12)
-	case protocol.EventResponseSent:
-		h.model.answered(session{local: e.Local, remote: e.Remote, born: t.s.now})
-	case protocol.EventResponseAccepted:
-		if !h.waiting || e.Local != h.latest {
-			t.fail("%s accepted a response to %08x, which is not what it waits for (HS-08, HS-11)", names[i], e.Local)
-		}
-		h.waiting = false
-		h.model.completed(session{local: e.Local, remote: e.Remote, born: t.s.now, initiator: true})
-	case protocol.EventKeepaliveReceived:
-		t.accepted = true
-	case protocol.EventGaveUp:
-		h.purged = true
-	}
-}
-
-// emit puts a datagram of a host on the wire, after a look at what it sends.
-func (t *step) emit(i int, b []byte) {
-	h := &t.s.side[i]
-	t.s.serial++
-	m := message{id: t.s.serial, from: uint8(i), made: t.s.now, bytes: bytes.Clone(b)}
-	if m.kind() == transport {
-		current := &h.model.slot[protocol.SlotCurrent]
+		o := w.react(to, input{kind: Deliver, msg: m})
+		t.reached |= o.reached
 		switch {
-		case m.field(4) == h.model.slot[protocol.SlotNext].remote && h.model.slot[protocol.SlotNext].exists():
-			t.fail("%s sent under a key pair that the initiator has not confirmed (HS-16)", names[i])
-		case !current.exists() || m.field(4) != current.remote:
-			t.fail("%s sent to index %08x, which is not that of its current key pair (KEY-05)", names[i], m.field(4))
-		case t.s.now.Sub(current.born) >= rejectAfter:
-			t.fail("%s sent under a key pair that is %v old (KEY-10)", names[i], t.s.now.Sub(current.born))
-		case m.counter() != current.sent:
-			t.fail("%s sent counter %d, the next under this key is %d: a nonce again (MSG-14)", names[i], m.counter(),
-				current.sent)
+		case o.broken != "":
+			t.broken = o.broken
+		case !o.next.same(to) || len(o.out) > 0 || o.delivered > 0:
+			t.broken = fmt.Sprintf("%v, which is for nothing that %s knows, had an effect (KEY-07, QUIET-03)", m, names[to.who])
 		}
-		current.sent++
+		t.gone = append(t.gone, m)
+		t.take(i)
 	}
-	t.s.flight = append(t.s.flight, m)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/purewire/purewire/timers"
 )
 
 // How long, in virtual time, a way back may take once there are no more faults. What waits for a handshake meets at
@@ -16,56 +18,66 @@ const (
 	patience    = 400 // steps, so that a loop without time ends
 )
 
-// recovered remembers the states, but for their budgets, from which a way back was shown. A way that meets one of
-// them need not be gone to its end: that is backward reachability, made while going forward.
-type recovered struct {
-	x    *explorer
-	mu   sync.Mutex
-	good map[hash]bool
+// ways remembers the states, but for their budgets, from which a way back was shown, and how long it takes. A way that
+// meets one of them need not be gone to its end: that is backward reachability, made while going forward.
+type ways struct {
+	w    *world
+	part [64]struct {
+		mu    sync.Mutex
+		takes map[hash]time.Duration
+	}
 }
 
-func (r *recovered) has(h hash) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.good[h]
+func (r *ways) get(h hash) (takes time.Duration, ok bool) {
+	p := &r.part[h[0]%64]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	takes, ok = p.takes[h]
+	return takes, ok
 }
 
-func (r *recovered) add(list []hash) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.good == nil {
-		r.good = map[hash]bool{}
+func (r *ways) put(h hash, takes time.Duration) {
+	p := &r.part[h[0]%64]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.takes == nil {
+		p.takes = map[hash]time.Duration{}
 	}
-	for _, h := range list {
-		r.good[h] = true
-	}
+	p.takes[h] = takes
 }
 
 // check shows that from a state all is well again without faults: first that what waits is delivered with nobody
-// sending anything more, then that packets get through both ways.
-func (r *recovered) check(it item, scratch *[]byte) *CounterExample {
-	w := way{x: r.x, s: it.s, id: uint64(it.id)<<32 | 1<<63, scratch: scratch}
-	hashes, ok := w.drain(r)
-	if ok && w.problem == "" {
-		ok = w.probe(0) && w.probe(1)
-	} else if w.problem == "" {
-		r.add(hashes) // it met a state that is known to be well
-		return nil
+// sending anything more, then that packets get through both ways. It gives what is wrong, empty if nothing is. tell,
+// if set, is shown all that is done, and then nothing that is known already is used.
+func (r *ways) check(s *state, scratch *[]byte, tell func(before *state, m Move, t *step)) (problem string) {
+	w := way{w: r.w, s: *s, scratch: scratch, tell: tell}
+	w.s.left = budget{holds: 255, faults: 255} // time may pass whatever is in flight
+	t := step{s: w.s}
+	r.w.settle(&t)
+	w.s = t.s
+	begun := w.s.now()
+	passed, rest, ended := w.drain(r)
+	if !ended && w.problem == "" && w.s.now().Sub(begun)+rest > drainWithin {
+		w.late()
 	}
-	if !ok || w.problem != "" {
-		return &CounterExample{Rule: "recovery", What: w.problem, Steps: r.x.tell(it.id, nil, append(
-			[]string{"-- from here on nothing is lost, and still:"}, w.steps...))}
+	if ended && w.problem == "" {
+		_ = w.probe(0) && w.probe(1)
 	}
-	r.add(hashes)
-	return nil
+	if w.problem != "" {
+		return w.problem
+	}
+	end := passed[len(passed)-1].at.Add(rest)
+	for _, p := range passed {
+		r.put(p.key, end.Sub(p.at))
+	}
+	return ""
 }
 
 // way is a walk without faults.
 type way struct {
-	x       *explorer
-	s       *state
-	id      uint64
-	steps   []string
+	w       *world
+	s       state
+	tell    func(before *state, m Move, t *step)
 	moved   int
 	got     int // packets that came out
 	shook   bool
@@ -73,16 +85,33 @@ type way struct {
 	scratch *[]byte
 }
 
+type passed struct {
+	key hash
+	at  timers.Time
+}
+
 func (w *way) move(m Move) {
 	w.moved++
-	t := w.x.apply(w.s, m, seedOf(int32(w.moved), m)^w.id)
-	w.steps = append(w.steps, describe(w.s, m, t))
-	w.got += t.delivered
-	w.shook = w.shook || t.e.shakes > 0
+	t := w.w.apply(&w.s, m)
+	if w.tell != nil {
+		w.tell(&w.s, m, &t)
+	}
+	w.got += t.came
+	w.shook = w.shook || t.shook != 0
+	if t.full && t.broken == "" {
+		t.broken = fmt.Sprintf("more than %d datagrams are in flight", maxFlight)
+	}
 	if t.broken != "" && w.problem == "" {
 		w.problem = t.broken
 	}
 	w.s = t.s
+	w.key()
+}
+
+// key gives the state's name, and puts what is in flight in order.
+func (w *way) key() hash {
+	*w.scratch = w.s.canon((*w.scratch)[:0])
+	return sum(*w.scratch)
 }
 
 func (w *way) over() bool {
@@ -92,45 +121,40 @@ func (w *way) over() bool {
 	return w.problem != ""
 }
 
-// waits reports whether a host holds packets for a handshake.
-func (w *way) waits() bool { return w.s.staged(0)+w.s.staged(1) > 0 }
-
-// deliver lets everything in flight arrive, the oldest first.
-func (w *way) deliver() {
-	for len(w.s.flight) > 0 && !w.over() {
-		w.move(Move{Kind: Deliver})
-	}
+func (w *way) late() {
+	w.problem = fmt.Sprintf("a packet waits for a handshake that does not come within %v (HS-13, TIMER-01)", drainWithin)
 }
 
-// drain goes on until nothing is in flight and nothing waits. It gives the states on the way; ended is false if it
-// met one from which a way is known.
-func (w *way) drain(r *recovered) (passed []hash, ended bool) {
-	begun := w.s.now
+// waits reports whether a host holds packets for a handshake.
+func (w *way) waits() bool { return w.s.host[0].staged+w.s.host[1].staged > 0 }
+
+// drain goes on until nothing is in flight and nothing waits. It gives the states on the way, and ended; if not, it
+// met one that is known to have a way that takes rest.
+func (w *way) drain(r *ways) (on []passed, rest time.Duration, ended bool) {
+	begun := w.s.now()
 	for !w.over() {
 		if r != nil {
-			*w.scratch = w.s.canon((*w.scratch)[:0], false)
-			h := sum(*w.scratch)
-			if r.has(h) {
-				return passed, false
+			h := w.key()
+			on = append(on, passed{h, w.s.now()})
+			if rest, ok := r.get(h); ok && w.tell == nil {
+				return on, rest, false
 			}
-			passed = append(passed, h)
 		}
 		switch {
-		case len(w.s.flight) > 0:
+		case w.s.n > 0:
 			w.move(Move{Kind: Deliver})
 		case w.waits():
 			at, ok := w.s.soon()
 			if !ok || at.Sub(begun) > drainWithin {
-				w.problem = fmt.Sprintf("a packet waits for a handshake that does not come within %v (HS-13, TIMER-01)",
-					drainWithin)
-				return passed, true
+				w.late()
+				return on, 0, true
 			}
 			w.move(Move{Kind: Wait})
 		default:
-			return passed, true
+			return on, 0, true
 		}
 	}
-	return passed, true
+	return on, 0, true
 }
 
 // probe sends a packet from a host, waits for what silence brings if it does not come out, and tries again.
@@ -147,14 +171,16 @@ func (w *way) probe(host uint8) bool {
 		if w.got > before {
 			return true
 		}
-		until := w.s.now.Add(silence)
+		until := w.s.now().Add(silence)
 		for !w.shook && !w.over() {
 			at, ok := w.s.soon()
 			if !ok || at > until {
 				break
 			}
 			w.move(Move{Kind: Wait})
-			w.deliver()
+			for w.s.n > 0 && !w.over() {
+				w.move(Move{Kind: Deliver})
+			}
 		}
 		w.drain(nil)
 	}

@@ -23,6 +23,7 @@ type session struct {
 	born          timers.Time
 	initiator     bool
 	sent          uint64 // messages sent under it
+	taken         uint64 // a bit for each counter of a message accepted under it
 }
 
 func (s *session) exists() bool { return s.local|s.remote != 0 }
@@ -51,7 +52,10 @@ func (r *ring) completed(s session) {
 }
 
 // used is an authentic message under a key pair: if that was next, it is confirmed (HS-17).
-func (r *ring) used(local uint32) (promoted bool) {
+func (r *ring) used(local uint32, counter uint64) (promoted bool) {
+	if s := r.find(local); s != nil {
+		s.taken |= 1 << counter
+	}
 	next := r.slot[protocol.SlotNext]
 	if !next.exists() || next.local != local {
 		return false
@@ -69,15 +73,27 @@ func (r *ring) passed(now timers.Time) (wiped bool) {
 	return false
 }
 
-// takes says whether a message to index must be accepted, if it is authentic and new: "any of the three whose index
-// matches and whose age is under 180 s".
-func (r *ring) takes(index uint32, now timers.Time) bool {
+// find gives the key pair of a local index, or nil.
+func (r *ring) find(local uint32) *session {
 	for i := range r.slot {
-		if s := &r.slot[i]; s.exists() && s.local == index {
-			return now.Sub(s.born) < rejectAfter
+		if s := &r.slot[i]; s.exists() && s.local == local {
+			return s
 		}
 	}
-	return false
+	return nil
+}
+
+// takes says whether messages to index may be accepted: "any of the three whose index matches and whose age is under
+// 180 s". If not, they never will be: ages only grow, and an index that is gone is not drawn again.
+func (r *ring) takes(index uint32, now timers.Time) bool {
+	s := r.find(index)
+	return s != nil && now.Sub(s.born) < rejectAfter
+}
+
+// fresh says whether no message with that counter was accepted under index yet.
+func (r *ring) fresh(index uint32, counter uint64) bool {
+	s := r.find(index)
+	return s == nil || s.taken>>counter&1 == 0
 }
 
 // compare holds the slots of a device, as its events told them, against the model's.
