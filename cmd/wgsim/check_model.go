@@ -73,7 +73,7 @@ func (f *checkModelFlags) bounds() []bound {
 	return []bound{
 		{"states", &f.o.States, 100_000_000, 1 << 30, "stop after a depth at which so many `states` are known"},
 		{"depth", &f.o.Depth, 14, 1000, "`moves` on a path, from its root"},
-		{"double-depth", &f.o.DoubleDepth, 9, 1000, "`moves` on a path with more than one fault"},
+		{"double-depth", &f.o.DoubleDepth, 8, 1000, "`moves` on a path with more than one fault"},
 		{"packets", &f.o.Packets, 3, 50, "`packets` that are sent on a path"},
 		{"faults", &f.o.Faults, 2, 50, "`drops`, duplicates, holds and restarts on a path, together"},
 		{"drops", &f.o.Drops, 2, 50, "`drops` on a path"},
@@ -193,8 +193,7 @@ func printCheck(w io.Writer, r *model.Report) {
 		end = "nothing follows: this is all there is within the bounds"
 	}
 	fmt.Fprintf(w, "depth    %d complete; %s\n", r.Depth, end)
-	fmt.Fprintf(w, "made of  %d distinct hosts and %d distinct datagrams; longest path %s of virtual time\n", r.Hosts,
-		r.Messages, r.Span.Round(time.Millisecond))
+	fmt.Fprintf(w, "time     the longest path takes %s\n", r.Span.Round(time.Millisecond))
 	for i, m := range r.Reached {
 		head := ""
 		if i == 0 {
@@ -206,8 +205,7 @@ func printCheck(w io.Writer, r *model.Report) {
 		fmt.Fprintf(w, "missed   %s\n", strings.Join(r.Missed, ", "))
 	}
 	if r.Pairs > 0 {
-		fmt.Fprintf(w, "merging  %d of %d merged pairs tried: they behaved alike for 6 more moves\n", r.Pairs,
-			r.Different)
+		fmt.Fprintf(w, "merging  %d of %d merged pairs tried for 6 more moves\n", r.Pairs, r.Different)
 	}
 	f := r.Failure
 	if f == nil {

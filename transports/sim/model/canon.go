@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"time"
 )
 
 // labels names indices by first use.
@@ -39,9 +40,11 @@ func (l *labels) name(index uint32) byte {
 
 // canon brings what is in flight into an order that depends on nothing but what the hosts know of it, and writes down
 // all that decides what can come, but for the budget: both hosts' texts, how their indices and those in flight belong
-// together, and what is in flight. Indices are named by first use, times are relative.
+// together, and what is in flight. Indices are named by first use, times are relative, but for the part of the second:
+// the timestamps of initiations are cut to a grain that starts anew with each second (TAI-07).
 func (s *state) canon(b []byte) []byte {
 	var l labels
+	b = binary.BigEndian.AppendUint32(b, uint32(time.Duration(s.now())%time.Second))
 	for _, h := range s.host {
 		b = h.appendNamed(b, l.name)
 	}

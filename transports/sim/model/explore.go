@@ -61,7 +61,6 @@ func Check(o Options) (*Report, error) {
 	x.report.Complete = len(level) == 0 && !x.over
 	x.report.Different = x.pairs.seen
 	x.report.States, x.report.Configurations = len(x.nodes), len(x.known)
-	x.report.Hosts, x.report.Messages = x.hosts.len(), x.messages.len()
 	if x.report.Failure == nil {
 		x.tryPairs()
 	}
@@ -196,7 +195,7 @@ func (x *explorer) merge(parent int32, list []found, next []item, l *Level) []it
 			l.Full++
 			continue
 		}
-		if l.Depth >= x.o.DoubleDepth && int(f.s.left.faults)+1 < x.o.Faults {
+		if l.Depth > x.o.DoubleDepth && int(f.s.left.faults)+1 < x.o.Faults {
 			l.Cut++
 			continue
 		}

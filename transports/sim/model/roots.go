@@ -53,7 +53,7 @@ func (x *explorer) grow(r *root, from uint8) (broken string) {
 			broken = t.broken
 		}
 	}
-	r.s.left.packets = 1
+	r.s.left.packets = 2 // one is never sent: with none left, the ages of sessions would not matter
 	move(Move{Kind: Send, Of: from})
 	for broken == "" && r.s.now() < timers.Time(120*time.Second) {
 		if r.s.n > 0 {

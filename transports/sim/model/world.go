@@ -190,12 +190,3 @@ func (t *table[T]) get(h hash) (v T, ok bool) {
 	v, ok = p.known[h]
 	return v, ok
 }
-
-func (t *table[T]) len() (n int) {
-	for i := range t.part {
-		t.part[i].mu.Lock()
-		n += len(t.part[i].known)
-		t.part[i].mu.Unlock()
-	}
-	return n
-}
