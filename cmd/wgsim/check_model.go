@@ -73,7 +73,7 @@ func (f *checkModelFlags) bounds() []bound {
 	return []bound{
 		{"states", &f.o.States, 100_000_000, 1 << 30, "stop after a depth at which so many `states` are known"},
 		{"depth", &f.o.Depth, 14, 1000, "`moves` on a path, from its root"},
-		{"double-depth", &f.o.DoubleDepth, 8, 1000, "`moves` on a path with more than one fault"},
+		{"double-depth", &f.o.DoubleDepth, 9, 1000, "`moves` on a path with more than one fault"},
 		{"packets", &f.o.Packets, 3, 50, "`packets` that are sent on a path"},
 		{"faults", &f.o.Faults, 2, 50, "`drops`, duplicates, holds and restarts on a path, together"},
 		{"drops", &f.o.Drops, 2, 50, "`drops` on a path"},
@@ -127,7 +127,6 @@ func (p *program) checkModel(ctx context.Context, c *cobra.Command, f checkModel
 		if to, err = create(f.json, "JSON", p.stdout); err != nil {
 			return err
 		}
-		defer to.discard()
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is there to be used
 	begun := time.Now()
@@ -135,13 +134,16 @@ func (p *program) checkModel(ctx context.Context, c *cobra.Command, f checkModel
 	f.o.Stop = func() bool { return ctx.Err() != nil || time.Since(begun) > f.budget*17/20 }
 	f.o.Progress = p.checkProgress(begun)
 	r, err := model.Check(f.o)
+	if err == nil && ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	if err != nil {
+		if to != nil {
+			to.discard()
+		}
 		return err
 	}
 	fmt.Fprintf(p.stderr, "%6s  done\n", time.Since(begun).Round(time.Second))
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
 	if f.json != "-" {
 		printCheck(p.stdout, r)
 	}

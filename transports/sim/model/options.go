@@ -11,7 +11,7 @@ import (
 type Options struct {
 	States int // stop after a level that reaches so many: 100,000,000
 	Depth  int // moves on a path: 14
-	// DoubleDepth bounds the moves on a path with more than one fault: 8.
+	// DoubleDepth bounds the moves on a path with more than one fault: 9.
 	DoubleDepth int
 	Flight      int // datagrams in flight at once: 4; a path that would have more ends
 	// Faults bounds drops, duplicates, holds and restarts together on a path: 2. Negative is none, as with the following.
@@ -47,7 +47,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.States, 100_000_000)
 	set(&o.Depth, 14)
-	set(&o.DoubleDepth, 8)
+	set(&o.DoubleDepth, 9)
 	o.DoubleDepth = min(o.DoubleDepth, o.Depth)
 	set(&o.Flight, 4)
 	o.Flight = min(o.Flight, maxFlight)

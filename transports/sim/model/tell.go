@@ -60,20 +60,17 @@ func describe(before *state, m Move, t *step) string {
 			fmt.Fprintf(&b, " (%s draws a jitter of 333 ms)", name)
 		}
 	}
-	arrow := " → "
+	const arrow = " → "
 	if t.came > 0 {
 		b.WriteString(arrow + "the packet comes out")
-		arrow = ", "
 	}
 	for _, out := range t.out {
 		for _, o := range out {
 			b.WriteString(arrow + o.String())
-			arrow = ", "
 		}
 	}
 	for _, gone := range t.gone {
 		fmt.Fprintf(&b, "%s%v can do nothing any more", arrow, gone)
-		arrow = ", "
 	}
 	return b.String()
 }
