@@ -179,6 +179,10 @@ func (p *program) checkProgress(begun time.Time) func(model.Level, int, int) {
 
 // printCheck tells people what a check found.
 func printCheck(w io.Writer, r *model.Report) {
+	if r.Failure != nil {
+		printBroken(w, r)
+		return
+	}
 	fmt.Fprintf(w, "explored from: %s\n\n", strings.Join(r.Roots, "\n               "))
 	fmt.Fprintf(w, "%5s %12s %12s %12s %12s %12s\n", "depth", "new states", "moves", "merged", "wire full",
 		"2 faults")
@@ -209,13 +213,14 @@ func printCheck(w io.Writer, r *model.Report) {
 	if r.Pairs > 0 {
 		fmt.Fprintf(w, "merging  %d of %d merged pairs tried for 6 more moves\n", r.Pairs, r.Different)
 	}
-	f := r.Failure
-	if f == nil {
-		fmt.Fprintln(w, "\nheld     safety in every state, and from every state a way back")
-		return
-	}
-	fmt.Fprintf(w, "\nBROKEN (%s): %s\n\n", f.Rule, f.What)
-	for _, s := range f.Steps {
+	fmt.Fprintln(w, "\nheld     safety in every state, and from every state a way back")
+}
+
+// printBroken tells people how to get to a state that must not be.
+func printBroken(w io.Writer, r *model.Report) {
+	fmt.Fprintf(w, "BROKEN (%s): %s\n\n", r.Failure.Rule, r.Failure.What)
+	for _, s := range r.Failure.Steps {
 		fmt.Fprintln(w, "  "+strings.ReplaceAll(s, " → ", "\n               → "))
 	}
+	fmt.Fprintf(w, "\nfound in %d states, of which all that are %d moves away or less were looked at\n", r.States, r.Depth)
 }

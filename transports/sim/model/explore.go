@@ -148,19 +148,25 @@ func (x *explorer) expand(level []item, depth int) (next []item) {
 
 // recover wants a way back from each of these.
 func (x *explorer) recover(fresh []item) {
-	problems := make([]string, len(fresh))
-	x.parallel(len(fresh), func(i int, scratch *[]byte) { problems[i] = x.safe.check(&fresh[i].s, scratch, nil) })
+	problems, unsafe := make([]string, len(fresh)), make([]bool, len(fresh))
+	x.parallel(len(fresh), func(i int, scratch *[]byte) {
+		problems[i], unsafe[i] = x.safe.check(&fresh[i].s, scratch, nil)
+	})
 	for i, p := range problems {
 		if p == "" || x.report.Failure != nil {
 			continue
 		}
-		steps := append(x.tell(fresh[i].id, nil), "-- from here on nothing is lost, and still:")
+		rule, head := "recovery", "-- from here on nothing is lost, and still:"
+		if unsafe[i] {
+			rule, head = "safety", "-- and then, on the way back:"
+		}
+		steps := append(x.tell(fresh[i].id, nil), head)
 		var scratch []byte
 		x.safe.check(&fresh[i].s, &scratch, func(before *state, m Move, t *step) {
 			steps = append(steps, describe(before, m, t))
 		})
 		x.over = true
-		x.report.Failure = &CounterExample{Rule: "recovery", What: p, Steps: steps}
+		x.report.Failure = &CounterExample{Rule: rule, What: p, Steps: steps}
 	}
 }
 

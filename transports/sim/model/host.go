@@ -24,6 +24,7 @@ type host struct {
 	latest  uint32      // its index
 	sent    bool        // since its start
 	waiting bool        // for an answer to that
+	late    bool        // it drew a jitter with it, which its key pair will have: no part of AppendState
 	heard   bool        // it accepted an initiation since its start
 	heardAt timers.Time // when the latest of them was made
 	again   bool        // it was restarted
@@ -35,6 +36,7 @@ type host struct {
 	due     timers.Time // when the device wants to be called
 	aged    timers.Time // when a packet would meet other rules than now
 	staged  int
+	words   string // what text is the hash of; only in amnesic worlds, whose states are compared
 
 	mu   sync.Mutex
 	memo map[input]*outcome
@@ -76,6 +78,9 @@ func (w *world) seal(h *host) *host {
 	pending := bytes.Contains(at, []byte(" pending #"))
 	ago := func(t timers.Time) time.Duration { return h.now.Sub(t) }
 	at = fmt.Appendf(at, "%s waiting=%t", names[h.who], h.waiting)
+	if pending || h.waiting {
+		at = fmt.Appendf(at, " late=%t", h.late)
+	}
 	if h.sent {
 		at = fmt.Appendf(at, " sent=%v", min(ago(h.sentAt), 5*time.Second))
 	}
@@ -102,6 +107,9 @@ func (w *world) seal(h *host) *host {
 		text = w.forget(bytes.Clone(at))
 	}
 	h.text = sum(text)
+	if w.amnesic {
+		h.words = string(text)
+	}
 	at = fmt.Appendf(at, "\n%d %d %d %t %d %d %t %x", h.now, h.draws, h.sentAt, h.again, h.heardAt, h.latest, h.sent,
 		h.indices)
 	h.exact = sum(at)

@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"fmt"
+	"strings"
 )
 
 // pair is a move that led to a state known before, if not the same to the byte: after it, from, and the state same
@@ -56,6 +57,22 @@ func (x *explorer) tryPairs() {
 	x.report.Pairs = len(list)
 }
 
+// difference says for people in what two states differ, as far as the hosts' texts show it.
+func difference(a, b *state) string {
+	for i, h := range a.host {
+		one, two := strings.Split(h.words, "\n"), strings.Split(b.host[i].words, "\n")
+		for k := range min(len(one), len(two)) {
+			if one[k] != two[k] {
+				return fmt.Sprintf("%s has %q and %q", names[i], one[k], two[k])
+			}
+		}
+		if len(one) != len(two) {
+			return fmt.Sprintf("%s has %d and %d key pairs and handshakes", names[i], len(one), len(two))
+		}
+	}
+	return "the hosts are alike, and the indices or what is in flight are not"
+}
+
 func (x *explorer) tryPair(p pair, number uint64, scratch *[]byte) *CounterExample {
 	before := x.rebuild(p.from, nil)
 	t := x.apply(before, p.move)
@@ -87,7 +104,7 @@ func (x *explorer) tryPair(p pair, number uint64, scratch *[]byte) *CounterExamp
 		if !bytes.Equal(left, right) || s.broken != t.broken || s.came != t.came {
 			return &CounterExample{Rule: "merge", Steps: append(x.tell(p.same, nil), append(
 				[]string{"-- this and another path lead to states that were merged; from both on:"}, steps...)...),
-				What: fmt.Sprintf("two states that were merged behave differently after %d moves %s", k+1, s.broken+t.broken),
+				What: fmt.Sprintf("two states that were merged differ after %d moves: %s", k+1, difference(&a, &b)),
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (w *world) workOut(h *host, in input) *outcome {
 		t.h.again = true
 	} else {
 		t.h = &host{who: h.who, now: h.now, device: h.device.Clone(&t.e), actual: h.actual, model: h.model,
-			sentAt: h.sentAt, latest: h.latest, sent: h.sent, waiting: h.waiting, heard: h.heard, heardAt: h.heardAt,
+			sentAt: h.sentAt, latest: h.latest, sent: h.sent, waiting: h.waiting, late: h.late, heard: h.heard, heardAt: h.heardAt,
 			again: h.again}
 	}
 	switch in.kind {
@@ -172,7 +172,7 @@ func (t *work) heed(e *protocol.Event, m *message) {
 		if h.sent && h.now.Sub(h.sentAt) < 5*time.Second {
 			t.fail("%s sent initiations %v apart (HS-21)", names[h.who], h.now.Sub(h.sentAt))
 		}
-		h.sent, h.sentAt, h.latest, h.waiting = true, h.now, e.Local, true
+		h.sent, h.sentAt, h.latest, h.waiting, h.late = true, h.now, e.Local, true, t.e.late
 	case protocol.EventInitiationAccepted:
 		if h.waiting {
 			t.o.reached |= ReachedCrossing

@@ -47,9 +47,11 @@ func (r *ways) put(h hash, takes time.Duration) {
 }
 
 // check shows that from a state all is well again without faults: first that what waits is delivered with nobody
-// sending anything more, then that packets get through both ways. It gives what is wrong, empty if nothing is. tell,
-// if set, is shown all that is done, and then nothing that is known already is used.
-func (r *ways) check(s *state, scratch *[]byte, tell func(before *state, m Move, t *step)) (problem string) {
+// sending anything more, then that packets get through both ways. It gives what is wrong, empty if nothing is, and
+// whether that is a matter of safety. tell, if set, is shown all that is done, and then nothing that is known already
+// is used.
+func (r *ways) check(s *state, scratch *[]byte, tell func(before *state, m Move, t *step)) (problem string,
+	unsafe bool) {
 	w := way{w: r.w, s: *s, scratch: scratch, tell: tell}
 	w.s.left = budget{holds: 255, faults: 255} // time may pass whatever is in flight
 	t := step{s: w.s}
@@ -64,13 +66,13 @@ func (r *ways) check(s *state, scratch *[]byte, tell func(before *state, m Move,
 		_ = w.probe(0) && w.probe(1)
 	}
 	if w.problem != "" {
-		return w.problem
+		return w.problem, w.unsafe
 	}
 	end := passed[len(passed)-1].at.Add(rest)
 	for _, p := range passed {
 		r.put(p.key, end.Sub(p.at))
 	}
-	return ""
+	return "", false
 }
 
 // way is a walk without faults.
@@ -82,6 +84,7 @@ type way struct {
 	got     int // packets that came out
 	shook   bool
 	problem string
+	unsafe  bool // the problem is something that must never be
 	scratch *[]byte
 }
 
@@ -102,7 +105,7 @@ func (w *way) move(m Move) {
 		t.broken = fmt.Sprintf("more than %d datagrams are in flight", maxFlight)
 	}
 	if t.broken != "" && w.problem == "" {
-		w.problem = t.broken
+		w.problem, w.unsafe = t.broken, true
 	}
 	w.s = t.s
 	w.key()
