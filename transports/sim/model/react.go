@@ -56,8 +56,8 @@ func (w *world) workOut(h *host, in input) *outcome {
 		t.h.again = true
 	} else {
 		t.h = &host{who: h.who, now: h.now, device: h.device.Clone(&t.e), actual: h.actual, model: h.model,
-			sentAt: h.sentAt, latest: h.latest, sent: h.sent, waiting: h.waiting, late: h.late, heard: h.heard, heardAt: h.heardAt,
-			again: h.again}
+			sentAt: h.sentAt, latest: h.latest, sent: h.sent, waiting: h.waiting, late: h.late, heard: h.heard,
+			heardAt: h.heardAt, again: h.again}
 	}
 	switch in.kind {
 	case Deliver:
