@@ -49,7 +49,8 @@ func Check(o Options) (*Report, error) {
 		var scratch []byte
 		s := *x.roots[i].s
 		scratch = s.canon(scratch)
-		level = x.add(found{key: sum(scratch), s: s}, node{parent: -1, root: uint8(i), left: s.left, exact: s.exact()}, level, &l)
+		n := node{parent: -1, root: uint8(i), left: s.left, exact: s.exact()}
+		level = x.add(found{key: sum(scratch), s: s}, n, level, &l)
 	}
 	for depth := 1; len(level) > 0 && !x.over; depth++ {
 		if depth > x.o.Depth || len(x.nodes) >= x.o.States {

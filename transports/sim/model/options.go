@@ -63,7 +63,8 @@ func (o Options) withDefaults() Options {
 }
 
 func (o *Options) budget() budget {
-	return budget{uint8(o.Faults), uint8(o.Drops), uint8(o.Duplicates), uint8(o.Holds), uint8(o.Restarts), uint8(o.Packets)}.trim()
+	return budget{faults: uint8(o.Faults), drops: uint8(o.Drops), duplicates: uint8(o.Duplicates),
+		holds: uint8(o.Holds), restarts: uint8(o.Restarts), packets: uint8(o.Packets)}.trim()
 }
 
 // Level is what the states of one depth came to.

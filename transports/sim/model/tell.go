@@ -40,7 +40,8 @@ func (x *explorer) tell(id int32, last *Move) (steps []string) {
 // describe is one line of a counter-example: when, what was done, and what it led to.
 func describe(before *state, m Move, t *step) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%9.3fs  ", t.s.now().Sub(0).Seconds())
+	ms := t.s.now().Sub(0).Milliseconds()
+	fmt.Fprintf(&b, "%5d.%03ds  ", ms/1000, ms%1000)
 	switch m.Kind {
 	case Deliver:
 		fmt.Fprintf(&b, "%v arrives", before.flight[m.Of])
