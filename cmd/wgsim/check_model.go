@@ -34,9 +34,9 @@ func (p *program) checkModelCommand() *cobra.Command {
 		Use:   "check-model",
 		Short: "Check two hosts against every order of events there is, in a small world",
 		Long: `Let two hosts with the shipped core, real keys and real bytes do all that they can do within bounds: each
-datagram in flight arrives, is lost or is doubled, time passes, a packet is sent, a host restarts, in every order. In each state
-what must never be is looked for, and from each state a way back to a tunnel that works is wanted. See
-docs/MODEL-CHECK.md for what is and what is not covered.
+datagram in flight arrives, is lost or is doubled, time passes, a packet is sent, a host restarts, in every order.
+In each state what must never be is looked for, and from each state a way back to a tunnel that works is wanted.
+See docs/MODEL-CHECK.md for what is and what is not covered.
 
 The same bounds give the same states on every machine, unless the time of --budget is up first. Progress is on
 standard error.`,
