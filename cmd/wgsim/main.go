@@ -7,6 +7,7 @@
 //	wgsim explore [--seeds A..B] [--jobs N] [--shard I/N] [--budget D] [--json FILE] [--out DIR] [--failures N]
 //	              [--sabotage NAME] [--print SEED]
 //	wgsim merge FILE.json...
+//	wgsim check-model [--budget TIME] [--depth N] [--faults N] [--sabotage NAME] [--json FILE|-]
 //	wgsim version
 //
 // The hosts run the real protocol core of this module; time, networks and applications are models. The same seed

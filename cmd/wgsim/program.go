@@ -36,6 +36,7 @@ var commands = []func(*program) *cobra.Command{
 	(*program).exploreCommand,
 	(*program).mergeCommand,
 	(*program).replayCommand,
+	(*program).checkModelCommand,
 	(*program).versionCommand,
 }
 
