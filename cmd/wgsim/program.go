@@ -34,6 +34,7 @@ var commands = []func(*program) *cobra.Command{
 	(*program).listCommand,
 	(*program).importCommand,
 	(*program).replayCommand,
+	(*program).explainCommand,
 	(*program).versionCommand,
 }
 
