@@ -87,14 +87,16 @@ func (a *analysis) tunnelReport(t *tunnel) Tunnel {
 
 func (a *analysis) placeText(t *tunnel) string {
 	var words []string
-	for _, p := range a.places(t) {
+	places := a.places(t)
+	slices.Sort(places)
+	for _, p := range slices.Compact(places) {
 		switch p {
 		case placeSide0, placeSide1:
 			words = append(words, "at "+t.side(int(p-placeSide0)))
 		case placeBoth:
 			words = append(words, "on the link of both, or at each sender")
 		default:
-			words = append(words, "somewhere between the two (not known where)")
+			words = append(words, "somewhere between the two")
 		}
 	}
 	return join(words, "; ")
@@ -135,22 +137,14 @@ func (a *analysis) state(t *tunnel) string {
 }
 
 func (a *analysis) session(t *tunnel, x *exchange) Session {
-	s := Session{ID: x.id, Initiator: "?", Begin: a.rel(x.start()), End: a.rel(x.end()), Cause: x.cause.text,
-		CauseRule: x.cause.rule, Confirmed: x.established(), Assumed: x.assumed, Decrypted: x.keys != nil, Initiations: 0}
+	s := Session{ID: x.id, Initiator: "?", Begin: a.rel(x.start()), End: a.rel(x.end()), Cause: t.reason(x).text,
+		CauseRule: t.reason(x).rule, Confirmed: x.established(), Assumed: x.assumed, Decrypted: x.keys != nil, Initiations: 0}
 	if x.fromKnow {
 		s.Initiator = t.side(x.from)
 	}
 	if x.init != nil {
 		s.Initiations = x.retry + 1
 		s.Packets = append(s.Packets, x.init.ref())
-		if x.retry > 0 {
-			// The reason is that of the attempt's first.
-			for _, o := range t.exchanges {
-				if o.init != nil && o.from == x.from && o.init.at < x.init.at && o.retry == 0 {
-					s.Cause, s.CauseRule = o.cause.text, o.cause.rule
-				}
-			}
-		}
 	}
 	if x.resp != nil {
 		s.Packets = append(s.Packets, x.resp.ref())
@@ -231,10 +225,14 @@ func (a *analysis) handshakeEvents(t *tunnel, add func(int64, int, string, ...*m
 			add(x.init.at, x.from, "initiation without an answer: "+x.cause.text+" (inferred"+ruled(x.cause.rule)+")", x.init)
 		case x.confirmation() == nil:
 			add(x.init.at, x.from, fmt.Sprintf("initiation, answered as session #%d and never confirmed: %s (inferred%s)", x.id,
-				x.cause.text, ruled(x.cause.rule)), x.init, x.resp)
+				t.reason(x).text, ruled(t.reason(x).rule)), x.init, x.resp)
 		default:
-			add(x.init.at, x.from, fmt.Sprintf("handshake, session #%d in %s: %s (inferred%s)", x.id,
-				seconds(x.resp.at-x.init.at), x.cause.text, ruled(x.cause.rule)), x.init, x.resp, x.confirmation())
+			tries := ""
+			if x.retry > 0 {
+				tries = fmt.Sprintf(" at try %d", x.retry+1)
+			}
+			add(x.init.at, x.from, fmt.Sprintf("handshake, session #%d in %s%s: %s (inferred%s)", x.id,
+				seconds(x.resp.at-x.init.at), tries, t.reason(x).text, ruled(t.reason(x).rule)), x.init, x.resp, x.confirmation())
 		}
 		if len(x.cookies) > 0 {
 			add(x.cookies[0].at, x.cookies[0].from, "answers with a cookie: it is under load (COOKIE-12)", x.cookies...)
@@ -247,6 +245,17 @@ func (a *analysis) handshakeEvents(t *tunnel, add func(int64, int, string, ...*m
 				p.answered), p.list[0].init, last)
 		}
 	}
+}
+
+// reason is the cause of the attempt that an exchange belongs to: that of its first initiation.
+func (t *tunnel) reason(x *exchange) (c cause) {
+	c = x.cause
+	for _, o := range t.exchanges {
+		if x.retry > 0 && o.init != nil && o.from == x.from && o.init.at < x.init.at && o.retry == 0 {
+			c = o.cause
+		}
+	}
+	return c
 }
 
 func ruled(rule string) string {

@@ -72,8 +72,8 @@ func (t *tunnel) firstCause(x *exchange) cause {
 	case session.from == side && age >= rekeyAfter-slack:
 		return cause{"age-send", "its session was older than 120 s (what it sent then was not seen)", "TIMER-07"}
 	}
-	return cause{"early", "no timer asks for it: it was restarted, got a new key or was reconfigured, or sent data " +
-		"before that was not seen here", ""}
+	return cause{"early", "no timer asks for it: it was restarted or reconfigured, or did not hear the other side " +
+		"for 15 s, whose messages were lost behind the capture", ""}
 }
 
 // sessionAt gives the latest session that was in use before a time.

@@ -96,7 +96,8 @@ func (a *analysis) handshakes(t *tunnel, between []lossRun) {
 			slices.ContainsFunc(a.findings, func(f Finding) bool { return f.Tunnel == t.id && f.weight >= 95 })
 		switch {
 		case explained:
-		case p.answered >= 2 || p.answered == 1 && len(p.list) == 1 && p.next == nil && a.end-p.from() > retryLatest:
+		case p.answered >= 2 || p.answered == 1 && len(p.list) == 1 && !t.establishedAfter(p.from()) &&
+			a.end-p.from() > retryLatest:
 			a.deaf(t, &p)
 		case len(p.list)-p.answered >= 2:
 			silent := slices.ContainsFunc(outages, func(o outage) bool {
@@ -107,6 +108,11 @@ func (a *analysis) handshakes(t *tunnel, between []lossRun) {
 			}
 		}
 	}
+}
+
+// establishedAfter reports that a session came up after a time, whoever began it.
+func (t *tunnel) establishedAfter(at int64) bool {
+	return slices.ContainsFunc(t.exchanges, func(x *exchange) bool { return x.start() > at && x.established() })
 }
 
 func (a *analysis) covered(from, to int64, runs []lossRun) bool {
@@ -141,12 +147,21 @@ func (a *analysis) deaf(t *tunnel, p *attempt) {
 			f.Or = append(f.Or, "the preshared key was changed on one side since the last session")
 		}
 		f.Advice = "Compare PresharedKey on both sides, or give both files with --config."
-	case worked:
+	case worked && t.spoke(1-p.side, p.from(), p.to()) > 0:
 		f.Title = fmt.Sprintf("replies never reach %s for %s: %s answers, and %s keeps asking", asking,
 			seconds(f.To-f.From), answering, asking)
-		f.Text += " Handshakes between the two worked at other times, so their keys fit."
+		f.Text += fmt.Sprintf(" All the while %s went on with the old session, %d messages: it hears %s, and %s does not hear "+
+			"it. Handshakes between the two worked at other times, so their keys fit.", answering,
+			t.spoke(1-p.side, p.from(), p.to()), asking, asking)
 		f.Or = []string{"a key was changed on one side for that time"}
 		f.Advice = fmt.Sprintf("Look for what drops UDP from %s to %s behind the capture.", answering, asking)
+	case worked:
+		f.Certainty = Possible
+		f.Title = fmt.Sprintf("%s answers, but for %s %s accepts no answer", answering, seconds(f.To-f.From), asking)
+		f.Text += " Handshakes between the two worked at other times."
+		f.Or = []string{fmt.Sprintf("the answers are lost between the capture and %s", asking),
+			"the preshared key or another key was changed on one side"}
+		f.Advice = fmt.Sprintf("A capture at %s tells them apart; so does --config of both.", asking)
 	default:
 		f.Certainty = Possible
 		f.Title = fmt.Sprintf("%s answers, but %s never accepts an answer", answering, asking)
@@ -155,6 +170,16 @@ func (a *analysis) deaf(t *tunnel, p *attempt) {
 		f.Advice = fmt.Sprintf("A capture at %s tells them apart; so does --config of both.", asking)
 	}
 	a.find(t, f, p.messages()...)
+}
+
+// spoke counts the transport messages of a side in a time.
+func (t *tunnel) spoke(side int, from, to int64) (n int) {
+	for _, m := range t.messages {
+		if m.from == side && m.kind == transport && m.copyOf == nil && m.at >= from && m.at <= to {
+			n++
+		}
+	}
+	return n
 }
 
 // refused is a living side that answers data but not initiations.

@@ -22,7 +22,7 @@ func (a *analysis) wrongPublicKey(t *tunnel) {
 	}
 	for side := range 2 {
 		var bad []*message
-		good := false
+		good := 0
 		for _, m := range t.messages {
 			if m.from != side || m.kind != initiation && m.kind != response {
 				continue
@@ -30,9 +30,19 @@ func (a *analysis) wrongPublicKey(t *tunnel) {
 			if m.ident.mac1 == forged {
 				bad = append(bad, m)
 			}
-			good = good || m.ident.mac1 == genuine
+			if m.ident.mac1 == genuine {
+				good++
+			}
 		}
 		if len(bad) == 0 {
+			continue
+		}
+		if good > 0 {
+			f := Finding{Kind: "bad-mac1", Certainty: Certain, From: bad[0].at, To: bad[len(bad)-1].at, weight: 35}
+			f.Title = fmt.Sprintf("%d handshake messages from %s have a wrong mac1, %d a right one", len(bad), t.side(side), good)
+			f.Text = "They are dropped without a word (COOKIE-02)."
+			f.Or = []string{"they are forged", "they were damaged on the way", "the key was changed meanwhile"}
+			a.find(t, f, bad...)
 			continue
 		}
 		f := Finding{Kind: "wrong-public-key", Certainty: Possible, From: bad[0].at, To: bad[len(bad)-1].at, weight: 97}
@@ -40,8 +50,8 @@ func (a *analysis) wrongPublicKey(t *tunnel) {
 		f.Text = fmt.Sprintf("mac1 of %d handshake messages is made for none of the keys in the files given.", len(bad))
 		f.Or = []string{"the files do not belong to this tunnel"}
 		owner := a.listener(t, 1-side)
-		if owner != nil || good {
-			f.Certainty, f.Or = Likely, []string{"damage on the way, if it is only a few"}
+		if owner != nil {
+			f.Certainty, f.Or = Likely, []string{"somebody else sends them, who does not know the key"}
 		}
 		if owner != nil {
 			f.Text += fmt.Sprintf(" %s listens at that port and drops them without a word (COOKIE-02).", owner.name)
@@ -208,6 +218,9 @@ func (a *analysis) compareConfs(c, o *conf) {
 			f.Text += " Sessions in this capture were made nevertheless: when they were, the files must have been others."
 			f.Certainty = Likely
 		}
+		a.findings = slices.DeleteFunc(a.findings, func(w Finding) bool {
+			return t != nil && w.Tunnel == t.id && w.Certainty != Certain && (w.Kind == "replies-lost" || w.Kind == "replies-refused")
+		})
 	case (mine == nil) != (theirs == nil) && !told("unknown-peer"):
 		knows, not := c, o
 		if mine == nil {

@@ -30,8 +30,8 @@ func (a *analysis) outages(t *tunnel) (all []outage) {
 		}
 	}
 	for _, m := range t.messages {
-		if m.kind == malformed || m.copyOf != nil {
-			continue
+		if m.kind == malformed || m.copyOf != nil || m.open == forged || m.ident.mac1 == forged {
+			continue // nobody has to answer these
 		}
 		if o := &open[m.from]; len(o.asked) > 0 {
 			o.next = m

@@ -143,16 +143,18 @@ func (k *tracker) enter(m *message, t *tunnel, x *exchange, from int) {
 			return
 		}
 	}
-	moved := false
+	unbelieved := m.copyOf != nil || m.ident.mac1 == forged || m.open == forged
 	for i := range m.seen {
 		s := &m.seen[i]
 		e := &t.ends[from]
 		old := e.at[s.tap]
-		if old.IsValid() && old != s.src && !moved && m.kind != cookieReply && m.kind != malformed {
-			t.moves = append(t.moves, move{at: m.at, side: from, from: old, to: s.src, message: m})
-			moved = true
+		believed := m.kind != cookieReply && m.kind != malformed && !unbelieved
+		if old.IsValid() && old != s.src && believed {
+			if n := len(t.moves); n == 0 || t.moves[n-1].message != m {
+				t.moves = append(t.moves, move{at: m.at, side: from, from: old, to: s.src, message: m})
+			}
 		}
-		if m.kind != cookieReply && m.kind != malformed || !old.IsValid() {
+		if believed || !old.IsValid() {
 			e.at[s.tap] = s.src
 		}
 		if o := &t.ends[1-from]; !o.at[s.tap].IsValid() {
