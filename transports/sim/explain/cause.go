@@ -89,7 +89,8 @@ func (t *tunnel) sessionAt(at int64) (s *exchange) {
 	return s
 }
 
-// lookBack finds the last transport messages that the sender of m sent and received before it, and the first data that it
+// lookBack finds the last transport messages that the sender of m sent and received before it, and the first data
+// that it
 // sent after the last thing that came from the other side.
 func (t *tunnel) lookBack(m *message) (sent, received, unanswered *message) {
 	at, _ := slices.BinarySearchFunc(t.messages, m.at, func(e *message, at int64) int { return compareInt(e.at, at) })

@@ -16,7 +16,8 @@ type Clock struct {
 }
 
 // compareClocks estimates the clock of every tap from the messages that it shares with the first, or with one that was
-// compared before, and corrects the times. A datagram seen at both took some time from one to the other: in one direction
+// compared before, and corrects the times. A datagram seen at both took some time from one to the other: in one
+// direction
 // that time adds to the offset, in the other it takes away from it, and halfway between the quickest of each is the
 // offset, if the quickest take equally long. It cannot be off by more than half the round trip in any case.
 func (c *collector) compareClocks(list []*message) (clocks []Clock) {

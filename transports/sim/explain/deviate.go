@@ -39,7 +39,8 @@ func (a *analysis) deviate(t *tunnel) {
 
 func (a *analysis) deviateMessage(t *tunnel, m *message) {
 	if m.reserved {
-		a.deviant(t, m.from, "MSG-02", Certain, m, "bytes 1 to 3 of a message are not zero: Linux and wireguard-go drop it (MSG-03)")
+		a.deviant(t, m.from, "MSG-02", Certain, m, "bytes 1 to 3 of a message are not zero: Linux and wireguard-go drop it "+
+			"(MSG-03)")
 	}
 	if m.kind == malformed {
 		rule, text := "MSG-01", "a datagram of type %d and %d bytes is no message"
@@ -60,7 +61,8 @@ func (a *analysis) deviateMessage(t *tunnel, m *message) {
 			a.deviant(t, m.from, "PAD-04", Certain, m, "padding of %d bytes that is not zero", in.padding)
 		}
 		if !in.valid && !in.empty {
-			a.deviant(t, m.from, "INNER-01", Certain, m, "the decrypted packet of %d bytes is neither IPv4 nor IPv6", in.plainSize)
+			a.deviant(t, m.from, "INNER-01", Certain, m, "the decrypted packet of %d bytes is neither IPv4 nor IPv6",
+				in.plainSize)
 		}
 	}
 	if id := &m.ident; id.stamp == genuine {
@@ -136,10 +138,12 @@ func (a *analysis) deviateHandshake(t *tunnel, x *exchange) {
 	first := x.flow[1-x.from].first
 	confirm := x.confirmation()
 	if first != nil && (confirm == nil || first.at < confirm.at-second/100) {
-		a.deviant(t, 1-x.from, "HS-16", Likely, first, "the responder used session #%d before the initiator had confirmed it", x.id)
+		a.deviant(t, 1-x.from, "HS-16", Likely, first, "the responder used session #%d before the initiator had confirmed "+
+			"it", x.id)
 	}
 	if confirm != nil && confirm.at-x.resp.at > 2*second+2*(x.resp.at-x.init.at) {
-		a.deviant(t, x.from, "HS-14", Possible, confirm, "the initiator confirmed session #%d only %s after the response; an earlier "+
+		a.deviant(t, x.from, "HS-14", Possible, confirm, "the initiator confirmed session #%d only %s after the response; "+
+			"an earlier "+
 			"message may have been lost before the capture", x.id, seconds(confirm.at-x.resp.at))
 	}
 }
@@ -147,7 +151,8 @@ func (a *analysis) deviateHandshake(t *tunnel, x *exchange) {
 func (a *analysis) deviateFlow(t *tunnel, x *exchange, side int) {
 	f := &x.flow[side]
 	for _, m := range f.reused {
-		a.deviant(t, side, "MSG-14", Certain, m, "counter %d of session #%d is used for two different messages", m.counter, x.id)
+		a.deviant(t, side, "MSG-14", Certain, m, "counter %d of session #%d is used for two different messages", m.counter,
+			x.id)
 	}
 	if f.first == nil {
 		return
@@ -159,7 +164,8 @@ func (a *analysis) deviateFlow(t *tunnel, x *exchange, side int) {
 			continue
 		}
 		if (m.size-minTransport)%16 != 0 && m.size < t.largest(side) {
-			a.deviant(t, side, "PAD-01", Certain, m, "a message of %d bytes is not padded to a multiple of 16, and is not as large as "+
+			a.deviant(t, side, "PAD-01", Certain, m, "a message of %d bytes is not padded to a multiple of 16, and is not as "+
+				"large as "+
 				"the largest", m.size)
 		}
 	}
@@ -199,7 +205,8 @@ func (a *analysis) deviateAge(t *tunnel, x *exchange, side int) {
 			return o != x && o.init != nil && o.init.at > born && o.init.at <= m.at
 		})
 		if side == x.from && tried == nil && !renewed && age > rekeyAfter+6*second && age <= rejectAfter {
-			a.deviant(t, side, "TIMER-07", Likely, m, "data on session #%d at an age of %s and no new handshake, which is due at 120 s",
+			a.deviant(t, side, "TIMER-07", Likely, m, "data on session #%d at an age of %s and no new handshake, which is due "+
+				"at 120 s",
 				x.id, seconds(age))
 		}
 	}

@@ -123,7 +123,8 @@ func (a *analysis) covered(from, to int64, runs []lossRun) bool {
 func (a *analysis) deaf(t *tunnel, p *attempt) {
 	asking, answering := t.side(p.side), t.side(1-p.side)
 	f := Finding{Kind: "replies-lost", Certainty: Likely, From: p.from(), To: p.to(), weight: 87}
-	f.Text = fmt.Sprintf("%s sent %d initiations, %d of them were answered, and it acted on none of the answers: no message "+
+	f.Text = fmt.Sprintf("%s sent %d initiations, %d of them were answered, and it acted on none of the answers: no "+
+		"message "+
 		"of it on the new sessions.", asking, len(p.list), p.answered)
 	late := 0
 	for i, x := range p.list[:len(p.list)-1] {
@@ -150,7 +151,8 @@ func (a *analysis) deaf(t *tunnel, p *attempt) {
 	case worked && t.spoke(1-p.side, p.from(), p.to()) > 0:
 		f.Title = fmt.Sprintf("replies never reach %s for %s: %s answers, and %s keeps asking", asking,
 			seconds(f.To-f.From), answering, asking)
-		f.Text += fmt.Sprintf(" All the while %s went on with the old session, %d messages: it hears %s, and %s does not hear "+
+		f.Text += fmt.Sprintf(" All the while %s went on with the old session, %d messages: it hears %s, and %s does not "+
+			"hear "+
 			"it. Handshakes between the two worked at other times, so their keys fit.", answering,
 			t.spoke(1-p.side, p.from(), p.to()), asking, asking)
 		f.Or = []string{"a key was changed on one side for that time"}
@@ -187,7 +189,8 @@ func (a *analysis) refused(t *tunnel, p *attempt) {
 	asking, silent := t.side(p.side), t.side(1-p.side)
 	f := Finding{Kind: "initiations-refused", Certainty: Possible, From: p.from(), To: p.to(), weight: 84}
 	f.Title = fmt.Sprintf("%s is alive but does not answer the initiations of %s", silent, asking)
-	f.Text = fmt.Sprintf("%d initiations got no answer while other messages of %s went by.", len(p.list)-p.answered, silent)
+	f.Text = fmt.Sprintf("%d initiations got no answer while other messages of %s went by.", len(p.list)-p.answered,
+		silent)
 	f.Or = []string{"the clock of " + asking + " went back: its timestamps are not newer than the last (TAI-02)",
 		"a key was changed on one side", silent + " is under load and sheds them"}
 	if !t.near(a.places(t), 1-p.side) {
@@ -229,7 +232,8 @@ func (a *analysis) cookies(t *tunnel) {
 				silent + " is several machines behind one address, each with its own secret",
 				"the secret changes or the limit per source is reached (DOS-03)"}
 		default:
-			f.Text += fmt.Sprintf(" %d initiations after a cookie carried no mac2: %s did not take the cookies.", without, asking)
+			f.Text += fmt.Sprintf(" %d initiations after a cookie carried no mac2: %s did not take the cookies.", without,
+				asking)
 			f.Or = []string{"the cookie replies do not reach " + asking,
 				asking + " has another public key for its peer than the one that made the cookies (COOKIE-06)"}
 		}

@@ -39,7 +39,8 @@ func (a *analysis) wrongPublicKey(t *tunnel) {
 		}
 		if good > 0 {
 			f := Finding{Kind: "bad-mac1", Certainty: Certain, From: bad[0].at, To: bad[len(bad)-1].at, weight: 35}
-			f.Title = fmt.Sprintf("%d handshake messages from %s have a wrong mac1, %d a right one", len(bad), t.side(side), good)
+			f.Title = fmt.Sprintf("%d handshake messages from %s have a wrong mac1, %d a right one", len(bad), t.side(side),
+				good)
 			f.Text = "They are dropped without a word (COOKIE-02)."
 			f.Or = []string{"they are forged", "they were damaged on the way", "the key was changed meanwhile"}
 			a.find(t, f, bad...)
@@ -91,7 +92,8 @@ func (a *analysis) unknownPeer(t *tunnel) {
 	}
 	f := Finding{Kind: "unknown-peer", Certainty: Certain, From: packets[0].at, To: packets[len(packets)-1].at, weight: 97}
 	f.Title = fmt.Sprintf("%s does not know the key of %s", a.ring.name(to), a.ring.name(by))
-	f.Text = fmt.Sprintf("The initiations are made with the key %s, for which the configuration of %s has no peer: it drops them "+
+	f.Text = fmt.Sprintf("The initiations are made with the key %s, for which the configuration of %s has no peer: it "+
+		"drops them "+
 		"without a word (HS-05).", shortKey(by), a.ring.name(to))
 	f.Advice = "Add a [Peer] with that key, or correct the key on one side."
 	a.find(t, f, packets...)
@@ -125,7 +127,8 @@ func (a *analysis) clockBack(t *tunnel) {
 		back := tai(best.ident.stampAt) - tai(m.ident.stampAt)
 		f := Finding{Kind: "clock-back", Certainty: Certain, From: m.at, To: packets[len(packets)-1].at, weight: 97}
 		f.Title = fmt.Sprintf("timestamp refused: the clock of %s went back by %s", t.side(side), seconds(back))
-		f.Text = fmt.Sprintf("%d initiations carry timestamps that are not newer than that of packet %s; %d of them were answered. "+
+		f.Text = fmt.Sprintf("%d initiations carry timestamps that are not newer than that of packet %s; %d of them were "+
+			"answered. "+
 			"The other side refuses them until the clock has passed the old time again (TAI-02).", len(packets),
 			a.packet(best.ref()), answered)
 		if answered*2 > len(packets) {
@@ -169,7 +172,8 @@ func (a *analysis) wrongPSK(t *tunnel) {
 	f := Finding{Kind: "wrong-psk", Certainty: Certain, From: packets[0].at, To: packets[len(packets)-1].at, weight: 98}
 	f.Title = fmt.Sprintf("wrong psk: %s answers with another preshared key than %s has", a.ring.name(responder),
 		a.ring.name(initiator))
-	f.Text = fmt.Sprintf("All keys of %d handshakes are known, and the response does not fit the preshared key of its initiator, "+
+	f.Text = fmt.Sprintf("All keys of %d handshakes are known, and the response does not fit the preshared key of its "+
+		"initiator, "+
 		"which therefore drops it and tries again (CRYPTO-15).", len(packets)/2)
 	if x := packets[0].exchange; x.pskFits == forged && len(a.ring.psks) < 2 {
 		f.Certainty = Likely
@@ -219,7 +223,8 @@ func (a *analysis) compareConfs(c, o *conf) {
 			f.Certainty = Likely
 		}
 		a.findings = slices.DeleteFunc(a.findings, func(w Finding) bool {
-			return t != nil && w.Tunnel == t.id && w.Certainty != Certain && (w.Kind == "replies-lost" || w.Kind == "replies-refused")
+			return t != nil && w.Tunnel == t.id && w.Certainty != Certain &&
+				(w.Kind == "replies-lost" || w.Kind == "replies-refused")
 		})
 	case (mine == nil) != (theirs == nil) && !told("unknown-peer"):
 		knows, not := c, o
@@ -228,7 +233,8 @@ func (a *analysis) compareConfs(c, o *conf) {
 		}
 		f.Kind, f.weight = "unknown-peer", 94
 		f.Title = fmt.Sprintf("%s has no peer with the key of %s", not.name, knows.name)
-		f.Text = fmt.Sprintf("%s names %s as a peer, but the configuration of %s has no [Peer] with the key %s (HS-05).", knows.name,
+		f.Text = fmt.Sprintf("%s names %s as a peer, but the configuration of %s has no [Peer] with the key %s (HS-05).",
+			knows.name,
 			not.name, not.name, shortKey(knows.public))
 	default:
 		return
@@ -316,7 +322,8 @@ func (a *analysis) insides(t *tunnel) {
 		if len(packets) > 0 {
 			f := Finding{Kind: "source-not-allowed", Certainty: Certain, From: packets[0].at, To: packets[len(packets)-1].at,
 				weight: 93}
-			f.Title = fmt.Sprintf("%s drops what %s sends from %s: AllowedIPs", t.side(1-side), t.side(side), packets[0].inner.src)
+			f.Title = fmt.Sprintf("%s drops what %s sends from %s: AllowedIPs", t.side(1-side), t.side(side),
+				packets[0].inner.src)
 			f.Text = fmt.Sprintf("%d inner packets have sources that AllowedIPs of %s in the configuration of %s does not have "+
 				"(ROUTE-02).", len(packets), t.side(side), c.name)
 			a.find(t, f, packets...)
@@ -346,7 +353,8 @@ func (a *analysis) stuckTCP(t *tunnel, side int, order []tcpSegment, stuck map[t
 		}
 		f := Finding{Kind: "mtu-black-hole", Certainty: Likely, From: list[0].at, To: list[len(list)-1].at, weight: 90}
 		f.Title = fmt.Sprintf("MTU black hole: large messages of %s do not get through", t.side(side))
-		f.Text = fmt.Sprintf("Inside, one TCP segment from %s to %s was sent %d times in messages of %d bytes, while smaller ones "+
+		f.Text = fmt.Sprintf("Inside, one TCP segment from %s to %s was sent %d times in messages of %d bytes, while "+
+			"smaller ones "+
 			"are answered.", s.src, s.dst, len(list), list[0].size)
 		f.Or = []string{"the receiver or its application stands still"}
 		f.Advice = "Try a smaller MTU on both sides, such as 1280."

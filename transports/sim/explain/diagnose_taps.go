@@ -19,7 +19,8 @@ const (
 	runTime   = 5 * second
 )
 
-// lostBetween compares what two taps on the way saw: what the nearer one to its sender saw and the other did not is lost
+// lostBetween compares what two taps on the way saw: what the nearer one to its sender saw and the other did not is
+// lost
 // between them.
 func (a *analysis) lostBetween(t *tunnel) (runs []lossRun) {
 	for first := range a.taps {
@@ -179,7 +180,8 @@ func (a *analysis) sizes(t *tunnel) {
 		if len(refs) > 0 {
 			f := Finding{Kind: "mtu-black-hole", Certainty: Likely, From: from, To: to, weight: 77, Packets: refs}
 			f.Title = fmt.Sprintf("packets to %s are too big for the way", t.side(side))
-			f.Text = fmt.Sprintf("%d ICMP errors say so, the last with an MTU of %d. A WireGuard that does not act on them goes on "+
+			f.Text = fmt.Sprintf("%d ICMP errors say so, the last with an MTU of %d. A WireGuard that does not act on them "+
+				"goes on "+
 				"sending what cannot arrive.", len(refs), mtu)
 			f.Or = []string{"the sender splits them from then on (MSG-17)"}
 			f.Advice = fmt.Sprintf("Set MTU to %d or less on both sides.", (mtu-80)/16*16)

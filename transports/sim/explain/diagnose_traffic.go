@@ -118,8 +118,10 @@ func (a *analysis) oneWay(t *tunnel) {
 		}
 		f := Finding{Kind: "one-way-data", Certainty: Certain, From: first[from].at, To: last[from].at, weight: 78}
 		f.Title = fmt.Sprintf("data in one direction only: %s sends, %s has nothing to send back", t.side(from), t.side(to))
-		f.Text = fmt.Sprintf("%d data messages went from %s, none from %s, whose %d keepalives show that it receives and decrypts "+
-			"them (TIMER-12). The tunnel works; what is behind it does not answer.", data[from], t.side(from), t.side(to), alive[to])
+		f.Text = fmt.Sprintf("%d data messages went from %s, none from %s, whose %d keepalives show that it receives and "+
+			"decrypts "+
+			"them (TIMER-12). The tunnel works; what is behind it does not answer.", data[from], t.side(from), t.side(to),
+			alive[to])
 		f.Or = []string{"the inner firewall or the application at " + t.side(to) + " does not answer",
 			"AllowedIPs at " + t.side(to) + " does not have the inner source, so it drops what it decrypted (ROUTE-02)",
 			"the way back is routed elsewhere at " + t.side(to), "the application only sends one way"}
@@ -135,10 +137,12 @@ func (a *analysis) windows(t *tunnel) {
 			if n := len(f.tooLate); n > 0 {
 				g := Finding{Kind: "replay-window", Certainty: Likely, From: f.tooLate[0].at, To: f.tooLate[n-1].at, weight: 76}
 				g.Title = fmt.Sprintf("replay window: %d messages of %s came too late to be accepted", n, t.side(side))
-				g.Text = fmt.Sprintf("Session #%d: more than %d messages with greater counters had gone by before them (REPLAY-04); "+
+				g.Text = fmt.Sprintf("Session #%d: more than %d messages with greater counters had gone by before them "+
+					"(REPLAY-04); "+
 					"Linux and wireguard-go drop such messages.", x.id, windowSize)
 				g.Or = []string{"the receiver has a larger window", "the capture itself is out of order"}
-				g.Advice = "Something on the way delays part of the messages far more than others: several queues, or several paths."
+				g.Advice = "Something on the way delays part of the messages far more than others: several queues, or several " +
+					"paths."
 				a.find(t, g, f.tooLate...)
 			}
 			if n := len(f.copies); n >= 3 {

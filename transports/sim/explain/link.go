@@ -46,7 +46,8 @@ func stripLink(link uint32, b []byte) (ip []byte, dir heading, below int) {
 		if len(b) < 20 {
 			return nil, 0, 0
 		}
-		return stripTags(binary.BigEndian.Uint16(b), b[20:]), cookedHeading(uint16(b[10])), int(binary.BigEndian.Uint32(b[4:]))
+		return stripTags(binary.BigEndian.Uint16(b), b[20:]), cookedHeading(uint16(b[10])),
+			int(binary.BigEndian.Uint32(b[4:]))
 	case linkRaw, linkRawBSD, linkRawBSDI, linkIPv4, linkIPv6:
 		return b, headingUnknown, 0
 	case linkNull, linkLoop:
@@ -112,7 +113,8 @@ const (
 	protoICMPv6 = 58
 )
 
-// parseIP reads an IP header and, for IPv6, the extension headers before UDP. wire is the length of the packet as it was
+// parseIP reads an IP header and, for IPv6, the extension headers before UDP. wire is the length of the packet as it
+// was
 // on the wire, for super-frames whose own length field may be 0.
 func parseIP(b []byte, wire int) (p packet, ok bool) {
 	if len(b) < 20 {

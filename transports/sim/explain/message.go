@@ -118,7 +118,8 @@ func decode(b []byte, full int, strict bool) (m message, ok bool) {
 	return m, true
 }
 
-// segments gives the messages of a super-frame: the kernel hands several datagrams of one size, the last may be shorter,
+// segments gives the messages of a super-frame: the kernel hands several datagrams of one size, the last may be
+// shorter,
 // to a capture as one, before it splits them or after it joined them. Every segment begins as the first does, with type
 // and receiver index, and has a greater counter; eight equal bytes at the right place do not happen by chance. The
 // number of messages in it is given even if the capture cut most of them off.

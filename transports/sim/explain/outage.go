@@ -146,7 +146,8 @@ func (a *analysis) repliesLost(t *tunnel, o *outage, e *evidence) {
 		here = "this side"
 	}
 	f.Title = fmt.Sprintf("replies never reach %s: for %s nothing of %s came to %s", here, span(o), silent, asking)
-	f.Text = fmt.Sprintf("%s sent %s without an answer. %s was alive and sending: across that time its counters jump by %d "+
+	f.Text = fmt.Sprintf("%s sent %s without an answer. %s was alive and sending: across that time its counters jump by "+
+		"%d "+
 		"(%d to %d are missing), so it sent these %d messages, and they were lost before the capture. One direction was "+
 		"broken, from %s to %s.", asking, o.what(), silent, e.missing+1, e.low, e.high, e.missing, silent, asking)
 	if e.missing*3 >= uint64(o.data) && e.missing >= 5 {
@@ -204,7 +205,8 @@ func (a *analysis) peerGone(t *tunnel, o *outage) {
 		f.Or = []string{silent + " or its network is down", "what it sends is lost on the way here (one direction is broken)",
 			"what is sent to it is lost on the way, and it has nothing to send of its own"}
 		if t.near(a.places(t), o.silent) {
-			f.Or = []string{"WireGuard at " + silent + " ended, or its host stopped or sleeps", "a firewall on its host drops them"}
+			f.Or = []string{"WireGuard at " + silent + " ended, or its host stopped or sleeps", "a firewall on its host drops " +
+				"them"}
 		}
 		f.Advice = "A capture at the other side tells these apart."
 	}
@@ -215,7 +217,8 @@ func (a *analysis) requestsLost(t *tunnel, o *outage) {
 	silent, asking := t.side(o.silent), t.side(1-o.silent)
 	f := Finding{Kind: "requests-lost", Certainty: Likely, From: o.from, To: o.to, weight: 88}
 	f.Title = fmt.Sprintf("nothing of %s reached %s for %s", asking, silent, span(o))
-	f.Text = fmt.Sprintf("%s sent %s without an answer, and %s sent nothing at all in that time: its counters go on without a "+
+	f.Text = fmt.Sprintf("%s sent %s without an answer, and %s sent nothing at all in that time: its counters go on "+
+		"without a "+
 		"gap. Had it received data it would have sent a keepalive within 10 s (TIMER-12).", asking, o.what(), silent)
 	f.Or = []string{silent + " slept or stood still"}
 	if t.near(a.places(t), o.silent) {
@@ -235,7 +238,8 @@ func (a *analysis) cameBack(t *tunnel, o *outage) {
 	f.Text = fmt.Sprintf("%s sent %s without an answer.", asking, o.what())
 	f.Or = []string{silent + " was restarted, or slept", "one or both directions of the way were cut"}
 	u := a.icmpDuring(t, o.silent, o.from, o.to)
-	if o.next.kind == initiation || o.next.kind == response && o.initiations == 1 {
+	early := o.next.kind == initiation && o.next.exchange != nil && o.next.exchange.cause.kind == "early"
+	if early || o.next.kind == response && o.initiations == 1 {
 		how := "answered the first initiation at once, but none of the data on the old session before it"
 		if o.next.kind == initiation {
 			how = "came back with an initiation of its own"

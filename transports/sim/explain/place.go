@@ -118,7 +118,8 @@ func (t *tunnel) take(o *tunnel) {
 	if flip {
 		side = 1 - side
 	}
-	t.moves = append(t.moves, move{at: m.at, side: side, from: t.ends[side].at[s.tap], to: s.src, message: m, guessed: true})
+	t.moves = append(t.moves, move{at: m.at, side: side, from: t.ends[side].at[s.tap], to: s.src, message: m,
+		guessed: true})
 	for _, e := range o.messages {
 		e.tunnel = t
 		if flip {

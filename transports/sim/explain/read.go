@@ -143,7 +143,8 @@ func lower(err error) error {
 	return errors.New(strings.ToLower(s[:1]) + s[1:])
 }
 
-// secretScanner is fed a pcapng file and keeps the WireGuard key log of its Decryption Secrets Blocks, which the library
+// secretScanner is fed a pcapng file and keeps the WireGuard key log of its Decryption Secrets Blocks, which the
+// library
 // reads but does not hand out.
 type secretScanner struct {
 	found []byte

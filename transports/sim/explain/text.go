@@ -24,14 +24,16 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // timeline, then deviations and notes.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d packets, %s of WireGuard from %s\n", strings.Join(r.Files, ", "), r.Frames, seconds(r.Duration),
+	fmt.Fprintf(&b, "%s: %d packets, %s of WireGuard from %s\n", strings.Join(r.Files, ", "), r.Frames,
+		seconds(r.Duration),
 		time.Unix(0, r.Start).UTC().Format("2006-01-02 15:04:05.000 UTC"))
 	paragraph(&b, 0, fmt.Sprintf("Depth: %s (%s)", r.Depth, r.DepthText))
 	for _, c := range r.Clocks {
 		paragraph(&b, 0, "Clock: "+c.Tap+" "+c.Text)
 	}
 	for _, t := range r.Tunnels {
-		paragraph(&b, 0, fmt.Sprintf("Tunnel %d: %s <-> %s; captured %s; %s", t.ID, t.Ends[0].label(), t.Ends[1].label(), t.Place,
+		paragraph(&b, 0, fmt.Sprintf("Tunnel %d: %s <-> %s; captured %s; %s", t.ID, t.Ends[0].label(), t.Ends[1].label(),
+			t.Place,
 			t.State))
 	}
 	b.WriteString("\nDIAGNOSIS\n")
@@ -75,7 +77,8 @@ func (r *Report) finding(b *strings.Builder, n int, f *Finding) {
 		tunnel = fmt.Sprintf("tunnel %d, ", f.Tunnel)
 	}
 	paragraph(b, 2, fmt.Sprintf("%d. %s", n, strings.ToUpper(f.Title[:1])+f.Title[1:]))
-	paragraph(b, 5, fmt.Sprintf("[%s, %s%s, %s to %s, %s]", f.Kind, tunnel, f.Certainty, clockTime(f.From), clockTime(f.To),
+	paragraph(b, 5, fmt.Sprintf("[%s, %s%s, %s to %s, %s]", f.Kind, tunnel, f.Certainty, clockTime(f.From),
+		clockTime(f.To),
 		r.packets(f.Packets)))
 	paragraph(b, 5, f.Text)
 	if len(f.Or) > 0 {

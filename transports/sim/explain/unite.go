@@ -3,7 +3,8 @@ package explain
 import "slices"
 
 // sameTap is how far apart two sightings of one datagram are at most where a capture sees it twice: a loopback, or a
-// bridge and its port. sameWay is how much longer than usual a datagram may be on its way from one tap to the next, fewWay
+// bridge and its port. sameWay is how much longer than usual a datagram may be on its way from one tap to the next,
+// fewWay
 // the same where a few datagrams only are all the evidence.
 const (
 	sameTap = 3e6
