@@ -4,6 +4,7 @@
 //	          [--sabotage NAME [--sabotage-hosts HOSTS]]
 //	wgsim list [--names] [--json | --print NAME]
 //	wgsim import FILE.conf...
+//	wgsim explain FILE.pcapng... [--config FILE.conf]... [--keylog FILE] [--json FILE|-]
 //	wgsim version
 //
 // The hosts run the real protocol core of this module; time, networks and applications are models. The same seed

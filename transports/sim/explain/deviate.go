@@ -159,11 +159,9 @@ func (a *analysis) deviateFlow(t *tunnel, x *exchange, side int) {
 	}
 	a.deviateAge(t, x, side)
 	// The inner MTU caps padding (PAD-02), so the largest messages of a flow may be of any size.
-	for _, m := range t.messages {
-		if m.exchange != x || m.from != side || m.kind != transport || m.copyOf != nil {
-			continue
-		}
-		if (m.size-minTransport)%16 != 0 && m.size < t.largest(side) {
+	largest := t.largest(side)
+	for _, m := range x.sent[side] {
+		if (m.size-minTransport)%16 != 0 && m.size < largest {
 			a.deviant(t, side, "PAD-01", Certain, m, "a message of %d bytes is not padded to a multiple of 16, and is not as "+
 				"large as "+
 				"the largest", m.size)
@@ -188,23 +186,19 @@ func (a *analysis) deviateAge(t *tunnel, x *exchange, side int) {
 	if side != x.from {
 		born = x.resp.at
 	}
-	var tried *message
-	for _, m := range t.messages {
-		if m.kind == initiation && m.from == side && m.at >= born+rekeyAfter-slack {
-			tried = m
-		}
-		if m.exchange != x || m.from != side || m.kind != transport || m.copyOf != nil {
-			continue
-		}
+	for _, m := range x.sent[side] {
 		age := m.at - born
 		if age > rejectAfter+second {
 			a.deviant(t, side, "KEY-10", Likely, m, "a message on session #%d, which is %s old, where 180 s are the most", x.id,
 				seconds(age))
 		}
+		if side != x.from || age <= rekeyAfter+6*second || age > rejectAfter {
+			continue
+		}
 		renewed := slices.ContainsFunc(t.exchanges, func(o *exchange) bool {
 			return o != x && o.init != nil && o.init.at > born && o.init.at <= m.at
 		})
-		if side == x.from && tried == nil && !renewed && age > rekeyAfter+6*second && age <= rejectAfter {
+		if !renewed {
 			a.deviant(t, side, "TIMER-07", Likely, m, "data on session #%d at an age of %s and no new handshake, which is due "+
 				"at 120 s",
 				x.id, seconds(age))

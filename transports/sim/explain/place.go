@@ -1,6 +1,9 @@
 package explain
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // place says at which end of a tunnel a tap is.
 type place uint8
@@ -133,6 +136,7 @@ func (t *tunnel) take(o *tunnel) {
 			x.index[0], x.index[1] = x.index[1], x.index[0]
 			x.indexed[0], x.indexed[1] = x.indexed[1], x.indexed[0]
 			x.flow[0], x.flow[1] = x.flow[1], x.flow[0]
+			x.sent[0], x.sent[1] = x.sent[1], x.sent[0]
 		}
 	}
 	for i := range t.ends {
@@ -153,4 +157,6 @@ func (t *tunnel) take(o *tunnel) {
 		t.moves = append(t.moves, v)
 	}
 	t.messages, t.exchanges = append(t.messages, o.messages...), append(t.exchanges, o.exchanges...)
+	slices.SortStableFunc(t.messages, func(x, y *message) int { return compareInt(x.at, y.at) })
+	slices.SortStableFunc(t.exchanges, func(x, y *exchange) int { return compareInt(x.start(), y.start()) })
 }

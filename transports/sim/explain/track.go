@@ -38,6 +38,7 @@ type exchange struct {
 	indexed  [2]bool
 	assumed  bool // that the two directions belong together is a guess
 	flow     [2]flow
+	sent     [2][]*message // transport messages, copies left out
 	script   *transcript
 	keys     *pair
 	psk      key
@@ -138,6 +139,9 @@ func (k *tracker) enter(m *message, t *tunnel, x *exchange, from int) {
 	m.tunnel, m.exchange, m.from = t, x, from
 	t.messages = append(t.messages, m)
 	if x != nil && m.kind == transport {
+		if m.copyOf == nil {
+			x.sent[from] = append(x.sent[from], m)
+		}
 		believable := x.flow[from].add(m)
 		if !believable || m.copyOf != nil {
 			return
