@@ -140,6 +140,16 @@ func TestDeviations(t *testing.T) {
 			plain[63] = 1
 			s.send(6*time.Second, a, b, h.message(a, plain))
 		}},
+		{"COOKIE-05", func(s *stage, a, b *actor) {
+			s.initiate(0, a, b).cookie(10 * ms)
+			wrong := func(o *initiated) { o.cookie = make([]byte, 16) }
+			s.initiate(5100*ms, a, b, wrong).respond(5110*ms).talk(5120*ms, 8*time.Second)
+		}},
+		{"COOKIE-10", func(s *stage, a, b *actor) {
+			cookie := s.initiate(0, a, b).cookie(10 * ms)
+			old := func(o *initiated) { o.cookie = cookie }
+			s.initiate(130*time.Second, a, b, old).respond(130010*ms).talk(130020*ms, 132*time.Second)
+		}},
 		{"INNER-01", func(s *stage, a, b *actor) {
 			h := quietly(s, a, b, 0)
 			s.send(6*time.Second, a, b, h.message(a, make([]byte, 64)))

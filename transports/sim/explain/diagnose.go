@@ -207,7 +207,7 @@ func (a *analysis) cookies(t *tunnel) {
 			continue
 		}
 		asking, silent := t.side(p.side), t.side(1-p.side)
-		var with, without int
+		var with, without, fits int
 		var packets []*message
 		for i, x := range p.list {
 			packets = append(packets, x.init)
@@ -217,6 +217,9 @@ func (a *analysis) cookies(t *tunnel) {
 			}
 			if x.init.hasMac2() {
 				with++
+				if x.init.ident.mac2 == genuine {
+					fits++
+				}
 			} else {
 				without++
 			}
@@ -228,6 +231,9 @@ func (a *analysis) cookies(t *tunnel) {
 		switch {
 		case with > without:
 			f.Text += fmt.Sprintf(" %d initiations after a cookie carried a mac2 and were refused all the same.", with)
+			if fits > 0 {
+				f.Text += fmt.Sprintf(" mac2 of %d fits the cookie before it, so %s did its part.", fits, asking)
+			}
 			f.Or = []string{"the address or port of " + asking + " changes on the way between two initiations (COOKIE-14)",
 				silent + " is several machines behind one address, each with its own secret",
 				"the secret changes or the limit per source is reached (DOS-03)"}

@@ -55,6 +55,7 @@ func Explain(sources []Source, o Options) (*Report, error) {
 	a.track(list)
 	for _, t := range a.tunnels {
 		t.inferCauses()
+		a.checkMac2(t)
 		a.diagnose(t)
 		a.deviate(t)
 	}
@@ -153,7 +154,7 @@ func (a *analysis) files() (n int) {
 func (a *analysis) depth(t *tunnel) Depth {
 	d := DepthNoKeys
 	for _, m := range t.messages {
-		if m.open == genuine {
+		if m.open == genuine && m.kind != cookieReply {
 			return DepthFull
 		}
 		if m.ident.mac1 == genuine {

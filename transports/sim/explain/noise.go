@@ -22,13 +22,13 @@ const (
 
 // identity is what keys tell about a handshake message.
 type identity struct {
-	mac1     verdict // forged: made for none of the keys that are known
-	to       key     // for whom mac1 was made
-	static   verdict // forged: does not decrypt
-	by       key     // who made it, if static is genuine
-	stamp    verdict // forged: whoever made it does not have by's private key
-	stampAt  [12]byte
-	fromInit bool
+	mac1    verdict // forged: made for none of the keys that are known
+	to      key     // for whom mac1 was made
+	static  verdict // forged: does not decrypt
+	by      key     // who made it, if static is genuine
+	stamp   verdict // forged: whoever made it does not have by's private key
+	stampAt [12]byte
+	mac2    verdict // against the last cookie in the capture
 }
 
 // The two strings that every WireGuard handshake begins with (CRYPTO-01, CRYPTO-02).

@@ -41,6 +41,15 @@ func again(s *stage, at time.Duration, from, to *actor, n int, each func(at time
 	return h
 }
 
+// cookiesInVain has a use the cookies that it gets, and b refuse them.
+func cookiesInVain(s *stage, a, b *actor) {
+	var cookie []byte
+	for i := range 6 {
+		at := time.Duration(i) * 5100 * ms
+		cookie = s.initiate(at, a, b, func(o *initiated) { o.cookie = cookie }).cookie(at + 10*ms)
+	}
+}
+
 var plants = []plant{
 	{"nobody there", func(s *stage, a, b *actor) []Config {
 		again(s, 0, a, b, 6, nil)
@@ -85,16 +94,13 @@ var plants = []plant{
 		return nil
 	}, "peer-gone", Possible, "not heard any more", []string{"one direction is broken"}, false},
 	{"cookie loop", func(s *stage, a, b *actor) []Config {
-		for i := range 6 {
-			at := time.Duration(i) * 5100 * ms
-			s.initiate(at, a, b, func(o *initiated) {
-				if i > 0 {
-					o.cookie = make([]byte, 16)
-				}
-			}).cookie(at + 10*ms)
-		}
+		cookiesInVain(s, a, b)
 		return nil
 	}, "cookie-loop", Certain, "cookie loop", []string{"carried a mac2 and were refused", "changes on the way"}, false},
+	{"cookie loop, with the file", func(s *stage, a, b *actor) []Config {
+		cookiesInVain(s, a, b)
+		return []Config{a.conf("a")}
+	}, "cookie-loop", Certain, "cookie loop", []string{"mac2 of 5 fits the cookie before it"}, false},
 	{"cookies not taken", func(s *stage, a, b *actor) []Config {
 		again(s, 0, a, b, 6, func(at time.Duration, h *handshake) { h.cookie(at + 10*ms) })
 		return nil

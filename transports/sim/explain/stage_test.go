@@ -16,6 +16,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 	"golang.org/x/crypto/blake2s"
+	"golang.org/x/crypto/chacha20poly1305"
 	"golang.org/x/crypto/curve25519"
 )
 
@@ -277,10 +278,19 @@ func (h *handshake) talk(from, to time.Duration, taps ...int) {
 	}
 }
 
-// cookie answers with a cookie reply.
-func (h *handshake) cookie(at time.Duration) {
+// cookie answers the last initiation with a genuine cookie reply.
+func (h *handshake) cookie(at time.Duration) []byte {
+	s := h.s
+	last := s.frames[len(s.frames)-1].data[28:]
 	m := binary.LittleEndian.AppendUint32([]byte{3, 0, 0, 0}, h.index)
-	h.s.send(at, h.to, h.from, append(m, h.s.bytes(56)...))
+	label := blake2s.Sum256(append([]byte("cookie--"), h.to.static.Public...))
+	box, err := chacha20poly1305.NewX(label[:])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cookie, nonce := s.bytes(16), s.bytes(24)
+	s.send(at, h.to, h.from, box.Seal(append(m, nonce...), nonce, cookie, last[116:132]))
+	return cookie
 }
 
 // capture is the file. skew is added to the clock of the second tap.
