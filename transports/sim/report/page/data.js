@@ -148,7 +148,8 @@ function title(i) {
   if (k === "violation") return "BROKEN: " + S[C.why[i]];
   if (k === "timer") return "timer " + S[C.why[i]] + (S[C.fate[i]] ? " " + S[C.fate[i]] : "");
   if (k === "load") return C.flag[i] & INITIATOR ? "under load" : "load is over";
-  return (C.flag[i] & ATTACK ? "attack: " + S[C.note[i]] : TITLES[k] || k.replaceAll("-", " "));
+  const m = messageOf[C.kind[i]] >= 0, end = !m ? "" : isLost(i) ? " lost" : C.fate[i] === fRejected ? " refused" : "";
+  return (C.flag[i] & ATTACK ? "attack: " + S[C.note[i]] : TITLES[k] || k.replaceAll("-", " ")) + end;
 }
 function ends(i) {
   const p = S[C.peer[i]];

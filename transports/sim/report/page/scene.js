@@ -13,7 +13,7 @@ const time = x => view.a + (x - GUTTER) / (width - GUTTER - RIGHT) * (view.b - v
 function readTheme() {
   const css = getComputedStyle(document.documentElement);
   for (const n of ["bg", "card", "ink", "soft", "faint", "line", "grid", "lane", "accent", "good", "bad", "warn", "initiation",
-    "response", "cookie-reply", "transport", "keepalive", "junk", "roam", "band", "bandline", "away", "shade", "window", "pick",
+    "response", "cookie-reply", "transport", "keepalive", "junk", "roam", "band", "bandline", "away", "shade", "window", "pick", "body",
     "s0", "s1", "s2", "s3", "s4", "s5"]) theme[n] = css.getPropertyValue("--" + n).trim();
   theme.font = "12px " + getComputedStyle(document.body).fontFamily;
   theme.small = "11px " + getComputedStyle(document.body).fontFamily;
@@ -37,18 +37,18 @@ function canvas(id, h) {
 let content = 0;
 function layOut() {
   const many = lanes.length > 8;
-  let y = shown.faults && D.faults.some(f => f.kind !== "attack") ? 22 : 10;
+  let y = shown.faults && D.faults.some(f => f.kind !== "attack") ? 24 : 12;
   for (const l of lanes) {
     l.top = y;
-    l.sessionY = y + 8;
-    l.y = l.sessionY + (shown.sessions ? l.sessionTracks * 8 : 0) + 8;
-    l.timerY = l.y + 8;
+    l.sessionY = y + 7;
+    l.y = l.sessionY + (shown.sessions ? l.sessionTracks * 8 : 0) + (l.outsider ? 4 : 9);
+    l.timerY = l.y + 9;
     l.below = shown.timers ? l.timerTracks * 5 : 0;
-    y = l.timerY + l.below + (many ? 22 : lanes.length < 4 ? 96 : 58);
-    l.bottom = y;
+    l.bottom = l.timerY + l.below + 2;
+    y = l.bottom + (many ? 26 : lanes.length < 4 ? 104 : 64);
   }
   const last = lanes[lanes.length - 1];
-  if (last) { last.bottom = last.timerY + last.below + 18; y = last.bottom; }
+  if (last) y = last.bottom + 8;
   content = y + 4;
   scrollH = printing ? Math.min(content, 1200) : Math.min(content, Math.max(280, Math.round(window.innerHeight * .52)));
   $("scroll").style.height = scrollH + "px";
@@ -109,10 +109,9 @@ function drawTop() {
   g.fillStyle = theme.faint; g.textAlign = "right"; g.font = theme.small;
   g.fillText("whole run", GUTTER - 12, y + h / 2);
   const { list, digits } = ticks();
-  g.fillText("time", GUTTER - 12, TOPH - 12);
   g.textAlign = "center"; g.strokeStyle = theme.line; g.fillStyle = theme.soft;
   g.beginPath();
-  for (const t of list) { const x = Math.round(px(t)) + .5; g.moveTo(x, TOPH - 5); g.lineTo(x, TOPH); if (x < width - 24) g.fillText(clock(t, digits), x, TOPH - 14); }
+  for (const t of list) { const x = Math.round(px(t)) + .5; g.moveTo(x, TOPH - 5); g.lineTo(x, TOPH); const k = g.measureText(clock(t, digits)).width / 2; if (x + k < width) g.fillText(clock(t, digits), Math.max(GUTTER + k, x), TOPH - 14); }
   g.moveTo(0, TOPH - .5); g.lineTo(width, TOPH - .5); g.stroke();
 }
 
@@ -142,8 +141,8 @@ function drawLanes() {
   for (const t of ticks().list) { const x = Math.round(px(t)) + .5; g.moveTo(x, 0); g.lineTo(x, content); }
   g.stroke();
   drawBands(g, 0, content, true);
-  for (const l of lanes) drawLane(g, l);
   const drawn = drawMessages(g);
+  for (const l of lanes) drawLane(g, l);
   drawMarks(g);
   if (selected >= 0) drawFocus(g, selected, theme.accent, 2.5);
   if (hovered >= 0 && hovered !== selected) drawFocus(g, hovered, theme.ink, 2);
@@ -152,15 +151,20 @@ function drawLanes() {
   $("range").textContent = clock(view.a) + " – " + clock(view.b) + " · " + count(drawn) + " messages";
 }
 
+// A lane is a body with sessions, a line with events, and timers. Messages end at its edge and pass beneath it.
 function drawLane(g, l) {
+  g.fillStyle = theme.card; g.fillRect(GUTTER, l.top, width - GUTTER - RIGHT, l.bottom - l.top);
+  g.fillStyle = theme.body; g.fillRect(GUTTER, l.top, width - GUTTER - RIGHT, l.bottom - l.top);
   for (const d of l.away || []) {
     if (d.end_ns < view.a || d.start_ns > view.b) continue;
     const x = px(d.start_ns), w = Math.max(1, px(d.end_ns) - x);
-    g.fillStyle = theme.away; g.fillRect(x, l.top + 2, w, l.timerY + l.below - l.top + 4);
+    g.fillStyle = theme.away; g.fillRect(x, l.top, w, l.bottom - l.top);
   }
   g.strokeStyle = theme.lane; g.beginPath(); g.moveTo(GUTTER, l.y + .5); g.lineTo(width - RIGHT, l.y + .5);
   if (l.outsider) g.setLineDash([2, 4]);
   g.stroke(); g.setLineDash([]);
+  g.strokeStyle = theme.line; g.beginPath(); g.moveTo(GUTTER, l.top + .5); g.lineTo(width - RIGHT, l.top + .5);
+  g.moveTo(GUTTER, l.bottom - .5); g.lineTo(width - RIGHT, l.bottom - .5); g.stroke();
   if (shown.sessions) for (const s of l.sessions) {
     if (s.end < view.a || s.start > view.b) continue;
     const x = Math.max(px(s.start), GUTTER - 4), e = Math.min(px(s.end), width), y = l.sessionY + s.track * 8, c = theme["s" + (s.number - 1) % 6];
@@ -189,14 +193,14 @@ function sortOf(i) {
 function geometry(i) {
   const a = laneOf[C.host[i]], b = C.peer[i] ? laneOf[C.peer[i]] : -1, from = lanes[a], to = lanes[b], lost = isLost(i);
   if (!from) return null;
-  const y0 = from.y, x0 = px(C.at[i]), dur = Math.max(0, C.dur[i]);
-  let x1 = px(C.at[i] + dur), y1 = to && to !== from ? to.y : y0 + 22;
-  if (lost) { y1 = y0 + (y1 - y0) * .62; if (S[C.fate[i]] === "unsent") y1 = y0 + Math.sign(y1 - y0) * 7; }
+  const down = to && to !== from ? to.top > from.top : a < lanes.length - 1, y0 = down ? from.bottom : from.top;
+  const x0 = px(C.at[i]), dur = Math.max(0, C.dur[i]), x1 = px(C.at[i] + dur);
+  let y1 = to && to !== from ? down ? to.top : to.bottom : y0 + (down ? 22 : -22);
+  if (lost) y1 = y0 + (S[C.fate[i]] === "unsent" ? Math.sign(y1 - y0) * 8 : (y1 - y0) * .62);
   return { x0, y0, x1, y1, lost };
 }
 
-const DETAILED = 2500;
-let colors = null;
+const DETAILED = 1200;
 function drawMessages(g) {
   const list = lists.messages, from = first(list, view.a - reach), to = first(list, view.b);
   const visible = to - first(list, view.a);
@@ -206,7 +210,7 @@ function drawMessages(g) {
 
 // drawEach draws every message as the line that it is, with a head.
 function drawEach(g, list, from, to) {
-  const few = to - from < 400;
+  const few = to - from < 400, faded = Math.max(.25, Math.min(.7, 250 / (to - from)));
   const crosses = [];
   for (let k = from; k < to; k++) {
     const i = list[k];
@@ -214,7 +218,7 @@ function drawEach(g, list, from, to) {
     const e = geometry(i);
     if (!e || e.x1 < GUTTER && e.x0 < GUTTER) continue;
     const c = theme[colorOf(i)], important = messageOf[C.kind[i]] < 3;
-    g.globalAlpha = matches && !matches[i] ? .12 : important || e.lost ? 1 : few ? .8 : .4;
+    g.globalAlpha = matches && !matches[i] ? .12 : important || e.lost ? 1 : few ? .8 : faded;
     g.strokeStyle = c; g.lineWidth = important ? 1.6 : 1;
     if (C.flag[i] & ATTACK || e.lost) g.setLineDash([4, 3]);
     g.beginPath(); g.moveTo(e.x0, e.y0); g.lineTo(e.x1, e.y1); g.stroke(); g.setLineDash([]);
@@ -253,7 +257,7 @@ function drawDense(g, list, from, to) {
   }
   for (const key of [...buckets.keys()].sort((a, b) => order(a) - order(b))) {
     const sort = key >> 2, level = key & 3;
-    g.strokeStyle = theme[sorts[sort]]; g.globalAlpha = [.22, .4, .65, .9][level]; g.lineWidth = sort < 3 ? 1.4 : 1;
+    g.strokeStyle = theme[sorts[sort]]; g.globalAlpha = [.2, .34, .55, .9][level]; g.lineWidth = sort < 3 ? 1.4 : 1;
     g.beginPath();
     for (const i of buckets.get(key)) {
       const e = geometry(i);
@@ -316,7 +320,7 @@ function drawFocus(g, i, color, w) {
     if (C.dur[i] > 0) {
       const o = lanes[laneOf[C.peer[i]]];
       g.beginPath(); g.moveTo(x, l.y);
-      g.lineTo(px(C.at[i] + C.dur[i]), C.kind[i] === kPacket && o ? o.y : l.y); g.stroke();
+      g.lineTo(px(C.at[i] + C.dur[i]), C.kind[i] === kPacket && o ? o.y : l.y); g.stroke(); // l: only hosts have such events
     }
   }
   g.lineWidth = 1;

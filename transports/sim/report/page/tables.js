@@ -26,12 +26,13 @@ function buildHead() {
   const outage = Math.max(0, ...R.flows.flatMap(f => [f.forth, f.back, f.round].filter(Boolean).map(w => w.longest_outage_ns)));
   const kpi = (b, s, c) => el("div", { class: "kpi " + (c || "") }, el("b", {}, b), el("span", {}, s));
   $("head").append(
-    el("div", { class: "title" }, el("h1", {}, D.head.scenario), el("span", { class: "about" }, D.head.about || ""),
+    el("div", { class: "title" }, el("h1", {}, el("span", { class: "brand" }, "wgsim / "), D.head.scenario), el("span", { class: "about" }, D.head.about || ""),
       el("span", { class: "verdict pill " + (R.ok ? "good" : "bad") }, (R.ok ? "✓ " : "✗ ") + verdict)),
     el("div", { class: "meta" }, el("span", {}, "seed " + D.head.seed + " · " + span(R.virtual_ns) + " · from " + D.head.wall.replace("T", " ")),
       el("code", { title: "Makes this run again, byte for byte" }, D.command),
       el("button", { onclick: e => { navigator.clipboard && navigator.clipboard.writeText(D.command); e.target.textContent = "Copied"; } }, "Copy"),
-      el("button", { id: "theme", title: "Light or dark (t)" }, "◐"), el("button", { id: "keys", title: "Keys (?)" }, "?")),
+      el("span", { class: "right" }, el("button", { id: "theme", title: "Light or dark (t)", "aria-label": "Light or dark" }, "◐"),
+        el("button", { id: "keys", title: "Keys (?)", "aria-label": "Keys" }, "?"))),
     el("div", { class: "kpis" }, kpi(count(R.datagrams), "datagrams"), kpi(count(lost) + share(lost, R.datagrams), "lost on the way", lost ? "" : "good"),
       kpi(count(shakes), "handshakes"), kpi(count(roamed), "moves noticed"), kpi(count(sent - Math.min(sent, got)) + share(sent - Math.min(sent, got), sent), "inner packets lost"),
       kpi(outage ? span(outage) : "none", "longest outage"),
