@@ -69,6 +69,8 @@ type HTML struct {
 	rows       rows
 	lanes      map[string]string // host by the outer address that it was last seen at; looked up only
 	versus     *versus
+	moves      []pageMove
+	at         map[string]string // network by host; looked up only
 	timersSeen uint64
 }
 
@@ -78,7 +80,7 @@ func NewHTML(w io.Writer, s *sim.Scenario, o HTMLOptions) *HTML {
 		o.MaxEvents = DefaultMaxEvents
 	}
 	h := &HTML{w: w, o: o, scenario: s, usual: &JSON{w: io.Discard, digest: sha256.New()},
-		rows: newRows(max(o.MaxEvents, leastEvents)), lanes: map[string]string{}}
+		rows: newRows(max(o.MaxEvents, leastEvents)), lanes: map[string]string{}, moves: []pageMove{}, at: map[string]string{}}
 	h.usual.enc = json.NewEncoder(&h.usual.buf)
 	if o.Against != nil {
 		h.versus = newVersus(o.Against)
@@ -113,6 +115,7 @@ type pageJSON struct {
 	Command  string      `json:"command"`
 	Hosts    []pageHost  `json:"hosts"`
 	Faults   []pageFault `json:"faults"`
+	Moves    []pageMove  `json:"moves"`
 	Result   jsonTail    `json:"result"`
 	Liveness []pageOwed  `json:"liveness"`
 	Strings  []string    `json:"strings"`
@@ -129,6 +132,16 @@ type pageHost struct {
 	Inner   []string `json:"inner"`
 	Peers   []string `json:"peers"`
 }
+
+// pageMove is a host that sends from another network than before.
+type pageMove struct {
+	Host    string `json:"host"`
+	Network string `json:"network"`
+	At      int64  `json:"at_ns"`
+}
+
+// mostMoves bounds the moves of all hosts: one with several homes may change with each datagram.
+const mostMoves = 10_000
 
 // pageFault is a band: a fault, or an attack.
 type pageFault struct {
@@ -150,7 +163,7 @@ type pageOwed struct {
 // Finish writes the page and gives the first error of all writing.
 func (h *HTML) Finish(r *sim.Result) error {
 	h.rows.settle()
-	p := pageJSON{Head: headOf(h.scenario, h.o.Seed), Command: h.o.Command, Hosts: h.hosts(), Faults: h.bands(),
+	p := pageJSON{Head: headOf(h.scenario, h.o.Seed), Command: h.o.Command, Hosts: h.hosts(), Faults: h.bands(), Moves: h.moves,
 		Result:   tailOf(r, hex.EncodeToString(h.usual.digest.Sum(nil)), h.start),
 		Liveness: []pageOwed{}, Strings: h.rows.strings.list, Rows: len(h.rows.list), Columns: h.rows.columns(),
 		Sampling: 1 << h.rows.shift, Omitted: h.rows.omitted}

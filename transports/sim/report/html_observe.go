@@ -103,6 +103,10 @@ func (h *HTML) datagram(n row, r *sim.Record) {
 	} else if _, known := h.lanes[src]; src != "" && (known || len(h.lanes) < mostLanes) {
 		h.lanes[src] = r.Host
 	}
+	if r.Attack == sim.AttackNone && r.Network != "" && h.at[r.Host] != r.Network && len(h.moves) < mostMoves {
+		h.at[r.Host] = r.Network
+		h.moves = append(h.moves, pageMove{r.Host, r.Network, n.at})
+	}
 	if r.To == "" {
 		n.peer = h.name(h.lanes[dst]) // where it was meant to go, in case it gets lost
 	}

@@ -91,10 +91,10 @@ const numbers = new Map();
 })();
 
 // pack puts spans of one lane into as few tracks as they need, and gives how many.
-function pack(list, most, gap) {
+function pack(list, most) {
   const ends = [];
   for (const s of list) {
-    let t = ends.findIndex(e => e + gap <= s.start);
+    let t = ends.findIndex(e => e <= s.start);
     if (t < 0) t = ends.length < most ? ends.length : most - 1;
     ends[t] = Math.max(ends[t] || 0, s.end); s.track = t;
   }
@@ -105,8 +105,10 @@ const timers = Array.from(lists.timers, i => ({ row: i, host: C.host[i], peer: C
 for (const l of lanes) {
   const k = K(l.name);
   l.sessions = sessions.filter(s => s.host === k); l.timers = timers.filter(s => s.host === k);
-  l.sessionTracks = pack(l.sessions, 4, 0); l.timerTracks = pack(l.timers, 5, 0);
+  l.sessions.sort((a, b) => a.start - b.start);
+  l.sessionTracks = pack(l.sessions, 60); l.timerTracks = pack(l.timers, 24);
 }
+for (const m of D.moves) { const l = lanes[laneOf[K(m.host)]]; if (l) (l.moves = l.moves || []).push(m); }
 for (const d of D.result.disturbances) {
   const l = d.host && lanes[laneOf[K(d.host)]];
   if (l && d.end_ns > d.start_ns) (l.away = l.away || []).push(d);

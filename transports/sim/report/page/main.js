@@ -25,16 +25,17 @@ function search(query) {
   const tests = words.map(w => {
     const hit = Uint8Array.from(S, s => s.toLowerCase().includes(w) ? 1 : 0), n = /^(0x[0-9a-f]+|#?\d+)$/.test(w) ? Number(w.replace("#", "")) : -1;
     for (const k in TITLES) if (TITLES[k].includes(w) && K(k) >= 0) hit[K(k)] |= 2;
-    return { hit, n, lost: w === "lost", at: /^\d+:\d\d(\.\d+)?$/.test(w) ? w : "" };
+    return { hit, n, lost: w === "lost", only: w === "only", at: /^\d+:\d\d(\.\d+)?$/.test(w) ? w : "" };
   });
   const out = [];
   matches = tests.length ? new Uint8Array(N) : null;
   rows: for (let i = 0; i < N; i++) {
     if (!tests.length) { if (!notable || isNotable(i)) out.push(i); continue; }
-    for (const { hit, n, lost, at } of tests) {
+    for (const { hit, n, lost, only, at } of tests) {
       if (hit[C.kind[i]] || hit[C.host[i]] & 1 || hit[C.peer[i]] & 1 || hit[C.fate[i]] & 1 || hit[C.why[i]] & 1 || hit[C.note[i]] & 1 ||
         hit[C.src[i]] & 1 || hit[C.dst[i]] & 1) continue;
       if (n >= 0 && (C.id[i] === n || C.m[i] === n || C.q[i] === n || C.n[i] === n)) continue;
+      if (only && C.flag[i] & ONLY) continue;
       if (lost && messageOf[C.kind[i]] >= 0 && isLost(i)) continue;
       if (at && clock(C.at[i]).startsWith(at.padStart(5, "0"))) continue;
       continue rows;
@@ -64,7 +65,7 @@ function drawList(force) {
   for (let k = from; k < to; k++) {
     const i = found[k];
     rows.push(el("div", { class: "row", role: "option", "aria-selected": String(i === selected), style: "top:" + k * ROW + "px;--c:var(--" + colorOf(i) + ")", "data-row": i },
-      el("div", { class: "a" }, el("b", {}, title(i)), el("time", {}, clock(C.at[i]))), el("div", { class: "b" }, text(i))));
+      el("div", { class: "a" }, el("b", {}, title(i) + (C.flag[i] & ONLY ? " · only here" : "")), el("time", {}, clock(C.at[i]))), el("div", { class: "b" }, text(i))));
   }
   $("rows").replaceChildren(...rows);
 }
@@ -140,9 +141,9 @@ function hit(x, y) {
   if (best >= 0) return { row: best, words: title(best), more: clock(C.at[best]) + "  " + text(best) };
   for (const l of lanes) {
     if (y < l.top || y > l.bottom) continue;
-    if (shown.sessions) for (const s of l.sessions) if (s.start <= t && s.end >= t && Math.abs(l.sessionY + s.track * 8 + 3 - y) < 5)
+    if (shown.sessions) for (const s of l.sessions) if (s.start <= t && s.end >= t && Math.abs(l.sessionY + (s.track + .5) * l.bar - y) < l.bar / 2)
       return { row: s.row, words: "Session " + s.number + ", " + S[s.host] + " – " + S[s.peer], more: clock(s.start) + " to " + (s.open && s.end === END ? "the end" : clock(s.end)) + ", key pair kept for " + span(s.end - s.start) };
-    if (shown.timers) for (const m of l.timers) if (m.start <= t && m.end >= t && Math.abs(l.timerY + m.track * 5 + 1.5 - y) < 3.5)
+    if (shown.timers) for (const m of l.timers) if (m.start <= t && m.end >= t && Math.abs(l.timerY + (m.track + .5) * TIMER_BAR - y) < TIMER_BAR / 2)
       return { row: m.row, words: title(m.row), more: clock(m.start) + "  " + text(m.row) + " (" + S[C.note[m.row]] + ")" };
     for (const d of l.away || []) if (d.start_ns <= t && d.end_ns >= t && y < l.timerY + 6) return { row: -1, words: d.name, more: "for " + span(d.end_ns - d.start_ns) };
   }

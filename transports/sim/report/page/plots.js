@@ -6,12 +6,13 @@ for (const i of lists.packets) {
   if (!flowOf.has(key)) { flowOf.set(key, flows.length); flows.push({ name: S[C.host[i]] + " → " + S[C.peer[i]], n: 0 }); }
   flows[flowOf.get(key)].n++;
 }
-// The busiest have a colour of their own, by direction.
-const directions = [...new Set(flows.map(f => f.name))].slice(0, 5);
-const flowColor = flows.map(f => directions.includes(f.name) ? directions.indexOf(f.name) : 5);
+// Few directions have a colour each; many share one.
+const ways = [...new Set(flows.map(f => f.name))], few = ways.length <= 6;
+const directions = few ? ways : ["all " + count(ways.length) + " directions"];
+const flowColor = flows.map(f => few ? ways.indexOf(f.name) : 0);
 const packetColor = Uint8Array.from(lists.packets, i => flowColor[flowOf.get(C.why[i] * 65536 + C.host[i])]);
-let longest = 0, slowest = 1e6;
-for (const i of lists.packets) { longest = Math.max(longest, C.dur[i]); slowest = Math.max(slowest, C.dur[i]); }
+let slowest = 1e6, floor = 1e9;
+for (const i of lists.packets) if (C.dur[i] >= 0) { slowest = Math.max(slowest, C.dur[i]); floor = Math.min(floor, Math.max(1e3, C.dur[i] * .7)); }
 const TRAFFIC = { y: 22, h: 74 }, LATENCY = { y: 126, h: 76 };
 
 function drawPlots() {
@@ -63,8 +64,7 @@ function paintTraffic(g, t) {
   return t.peak / (t.step / (width - GUTTER - RIGHT) * (view.b - view.a) / 1e9);
 }
 
-// The scale of latency is logarithmic, from 1 ms or less to the slowest packet of the run.
-const floor = 5e5;
+// The scale of latency is logarithmic, from the fastest packet of the run to the slowest.
 const latencyY = d => LATENCY.y + LATENCY.h - Math.log(Math.max(d, floor) / floor) / Math.log(slowest * 1.15 / floor) * LATENCY.h;
 function paintLatency(g) {
   const list = lists.packets, from = first(list, view.a), to = first(list, view.b), dot = to - from > 4000 ? 2 : 3;
@@ -97,7 +97,7 @@ function plotAxes(g, top) {
   g.textAlign = "right"; g.fillStyle = theme.soft;
   if (top > 0) g.fillText(size(top) + "/s", GUTTER - 8, TRAFFIC.y - 6);
   g.strokeStyle = theme.line; g.beginPath();
-  for (const d of [1e6, 1e7, 1e8, 1e9, 1e10]) if (d <= slowest * 1.15) {
+  for (const d of [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]) if (d >= floor && d <= slowest * 1.15) {
     const y = Math.round(latencyY(d)) + .5; g.moveTo(GUTTER, y); g.lineTo(width - RIGHT, y); g.fillText(span(d), GUTTER - 8, y);
   }
   g.moveTo(GUTTER, TRAFFIC.y + TRAFFIC.h + .5); g.lineTo(width - RIGHT, TRAFFIC.y + TRAFFIC.h + .5); g.stroke();

@@ -17,6 +17,7 @@ function readTheme() {
     "s0", "s1", "s2", "s3", "s4", "s5"]) theme[n] = css.getPropertyValue("--" + n).trim();
   theme.font = "12px " + getComputedStyle(document.body).fontFamily;
   theme.small = "11px " + getComputedStyle(document.body).fontFamily;
+  theme.tiny = "10px " + getComputedStyle(document.body).fontFamily;
   theme.bold = "600 12.5px " + getComputedStyle(document.body).fontFamily;
 }
 
@@ -34,18 +35,22 @@ function canvas(id, h) {
 }
 
 // layOut gives each lane its place: sessions above the line, timers below it, and room for the messages.
+const TIMER_BAR = lanes.length < 5 ? 12 : 5;
 let content = 0;
 function layOut() {
   const many = lanes.length > 8;
   let y = shown.faults && D.faults.some(f => f.kind !== "attack") ? 24 : 12;
   for (const l of lanes) {
     l.top = y;
-    l.sessionY = y + 7;
-    l.y = l.sessionY + (shown.sessions ? l.sessionTracks * 8 : 0) + (l.outsider ? 4 : 9);
+    l.bar = l.sessionTracks > 24 ? 2 : l.sessionTracks > 6 ? 4 : 14;
+    l.roams = l.moves && l.moves.length > 1;
+    l.sessionY = y + (l.roams ? 18 : 6);
+    l.y = l.sessionY + (shown.sessions ? l.sessionTracks * l.bar : 0) + (l.outsider ? 5 : 14);
     l.timerY = l.y + 9;
-    l.below = shown.timers ? l.timerTracks * 5 : 0;
+    l.below = shown.timers ? l.timerTracks * TIMER_BAR : 0;
     l.bottom = l.timerY + l.below + 2;
-    y = l.bottom + (many ? 26 : lanes.length < 4 ? 104 : 64);
+    const next = lanes[lanes.indexOf(l) + 1];
+    y = l.bottom + (many ? 26 : next && next.outsider ? 44 : lanes.length < 5 ? 104 : 64);
   }
   const last = lanes[lanes.length - 1];
   if (last) y = last.bottom + 8;
@@ -89,6 +94,10 @@ function drawOverview(w, h, r) {
   };
   if (shown.faults) for (const f of D.faults) if (f.kind !== "attack") {
     g.fillStyle = theme.band; g.fillRect(f.from_ns / END * w, 0, (f.until_ns - f.from_ns) / END * w, h);
+  }
+  if (D.versus) { // above: what only one of the two runs has
+    g.fillStyle = theme.warn; for (const v of D.versus.only_there) g.fillRect(v.at_ns / END * w, 0, 1, 4);
+    g.fillStyle = theme.accent; for (let i = 0; i < N; i++) if (C.flag[i] & ONLY) g.fillRect(C.at[i] / END * w, 5, 1, 4);
   }
   bars(all, theme.transport, .5); bars(shakes, theme.initiation, .9); bars(lost, theme.bad, .85);
   g.globalAlpha = 1;
@@ -167,19 +176,34 @@ function drawLane(g, l) {
   g.moveTo(GUTTER, l.bottom - .5); g.lineTo(width - RIGHT, l.bottom - .5); g.stroke();
   if (shown.sessions) for (const s of l.sessions) {
     if (s.end < view.a || s.start > view.b) continue;
-    const x = Math.max(px(s.start), GUTTER - 4), e = Math.min(px(s.end), width), y = l.sessionY + s.track * 8, c = theme["s" + (s.number - 1) % 6];
-    g.fillStyle = c; g.globalAlpha = .45; g.fillRect(x, y, Math.max(2, e - x), 6); g.globalAlpha = 1;
-    if (s.current >= 0) { const k = Math.max(x, px(s.current)); g.fillRect(k, y, Math.max(1.5, Math.min(e, k + Math.max(3, e - k)) - k), 6); }
-    g.fillStyle = theme.card; g.fillRect(x - .5, y, 1, 6);
+    const x = Math.max(px(s.start), GUTTER - 4), e = Math.min(px(s.end), width - RIGHT), y = l.sessionY + s.track * l.bar, c = theme["s" + (s.number - 1) % 6];
+    g.fillStyle = c; g.globalAlpha = .45; g.fillRect(x, y, Math.max(2, e - x), l.bar - (l.bar > 6 ? 2 : 1)); g.globalAlpha = 1;
+    if (s.current >= 0) { const k = Math.max(x, px(s.current)); if (k < e) g.fillRect(k, y, Math.max(1.5, e - k), l.bar - (l.bar > 6 ? 2 : 1)); }
+    g.fillStyle = theme.card; g.fillRect(x - .5, y, 1, l.bar - (l.bar > 6 ? 2 : 1));
+    if (l.bar > 6) tag(g, "session " + s.number + (l.host && l.host.peers.length > 1 ? " · " + S[s.peer] : ""), Math.max(x, GUTTER), e, y + l.bar / 2 - .5, "#fff");
   }
   if (shown.timers) for (const t of l.timers) {
     if (t.end < view.a || t.start > view.b) continue;
-    const x = Math.max(px(t.start), GUTTER - 4), e = Math.min(px(t.end), width), y = l.timerY + t.track * 5;
+    const x = Math.max(px(t.start), GUTTER - 4), e = Math.min(px(t.end), width - RIGHT), y = l.timerY + t.track * TIMER_BAR;
     if (e - x < .3 && !t.fired) continue;
-    g.fillStyle = theme.warn; g.globalAlpha = t.fired ? .5 : .22; g.fillRect(x, y, Math.max(1, e - x), 3);
-    if (t.fired) { g.globalAlpha = 1; g.fillRect(e - 1, y - 1, 2, 5); }
+    g.fillStyle = theme.warn; g.globalAlpha = t.fired ? .42 : .17; g.fillRect(x, y, Math.max(1, e - x), TIMER_BAR - 2);
     g.globalAlpha = 1;
+    if (t.fired && e < width - RIGHT) g.fillRect(e - 1, y - 1, 2, TIMER_BAR);
+    if (TIMER_BAR > 8) tag(g, S[C.why[t.row]], Math.max(x, GUTTER), e, y + TIMER_BAR / 2 - .5, theme.soft);
   }
+  if (l.roams) l.moves.forEach((m, k) => {
+    const next = l.moves[k + 1], x = px(m.at_ns), e = next ? px(next.at_ns) : width - RIGHT;
+    if (e < GUTTER || x > width - RIGHT) return;
+    g.strokeStyle = theme.roam; g.globalAlpha = .5; g.beginPath(); g.moveTo(x + .5, l.top + 3); g.lineTo(x + .5, l.top + 15); g.stroke(); g.globalAlpha = 1;
+    tag(g, m.network, Math.max(x, GUTTER) + 1, e, l.top + 9, theme.roam);
+  });
+}
+// tag writes a word into a span if there is room.
+function tag(g, word, x, e, y, color) {
+  if (e - x < 26) return;
+  g.font = theme.tiny;
+  if (g.measureText(word).width > e - x - 8) return;
+  g.fillStyle = color; g.textAlign = "left"; g.fillText(word, x + 4, y + .5);
 }
 
 // sortOf says which switch of the legend a message hangs on.
@@ -220,7 +244,7 @@ function drawEach(g, list, from, to) {
     const c = theme[colorOf(i)], important = messageOf[C.kind[i]] < 3;
     g.globalAlpha = matches && !matches[i] ? .12 : important || e.lost ? 1 : few ? .8 : faded;
     g.strokeStyle = c; g.lineWidth = important ? 1.6 : 1;
-    if (C.flag[i] & ATTACK || e.lost) g.setLineDash([4, 3]);
+    if (few && (C.flag[i] & ATTACK || e.lost)) g.setLineDash([4, 3]);
     g.beginPath(); g.moveTo(e.x0, e.y0); g.lineTo(e.x1, e.y1); g.stroke(); g.setLineDash([]);
     if (e.lost) crosses.push(e);
     else if (few || important) head(g, e, c);
@@ -275,7 +299,7 @@ const order = key => { const s = key >> 2; return s === 3 ? 0 : s === 4 ? 1 : s 
 
 // GLYPHS are the events of a core that are worth a sign on its lane: what and how urgent.
 const GLYPHS = { "handshake-complete": ["diamond", "good"], "gave-up": ["cross", "bad"], roamed: ["circle", "roam"], "keys-zeroed": ["square", "soft"],
-  suppressed: ["ring", "warn"], "cookie-accepted": ["ring", "warn"], load: ["square", "warn"], clock: ["cross", "bad"], action: ["flag", "roam"],
+  suppressed: ["tick", "warn"], "cookie-accepted": ["ring", "warn"], load: ["square", "warn"], clock: ["cross", "bad"], action: ["flag", "roam"],
   violation: ["star", "bad"], drop: ["cross", "bad"], "inner-refused": ["ring", "bad"] };
 const glyphOf = S.map(s => GLYPHS[s] || null);
 function drawMarks(g) {
@@ -298,6 +322,7 @@ function glyph(g, shape, x, y, c) {
     case "diamond": g.moveTo(x, y - 6); g.lineTo(x + 5, y); g.lineTo(x, y + 6); g.lineTo(x - 5, y); g.closePath(); break;
     case "circle": g.arc(x, y, 4.2, 0, 7); break;
     case "square": g.rect(x - 3.5, y - 3.5, 7, 7); break;
+    case "tick": g.fillRect(x - .7, y - 4, 1.4, 8); return;
     case "flag": g.rect(x - .8, y - 13, 1.6, 14); g.moveTo(x, y - 13); g.lineTo(x + 9, y - 10); g.lineTo(x, y - 7); break;
     case "star": for (let k = 0; k < 10; k++) { const r = k % 2 ? 3 : 8, a = k * Math.PI / 5; g.lineTo(x + r * Math.sin(a), y - r * Math.cos(a)); } g.closePath(); break;
     case "ring": g.strokeStyle = c; g.lineWidth = 2; g.fillStyle = theme.card; g.arc(x, y, 3.6, 0, 7); break;

@@ -10,6 +10,12 @@ function table(columns, rows) {
   return el("table", {}, el("thead", {}, el("tr", {}, columns.map(([t, n]) => el("th", { class: n }, t)))),
     el("tbody", {}, rows.map(r => el("tr", {}, r.map((c, i) => el("td", { class: columns[i][1] }, c))))));
 }
+// worst keeps the rows that matter most of very many, and says how many there are besides.
+const MOST = 60;
+function worst(columns, list, key, rows) {
+  const kept = list.length > MOST ? [...list].sort((a, b) => key(b) - key(a)).slice(0, MOST) : list, t = table(columns, kept.flatMap(rows));
+  return list.length > MOST ? [t, el("p", {}, "and " + count(list.length - MOST) + " more of less weight; --json has all")] : [t];
+}
 function card(name, small, ...children) {
   $("tables").append(el("section", { class: "card" }, el("h2", {}, name, small ? el("small", {}, small) : null), ...children));
 }
@@ -52,15 +58,15 @@ function buildTables() {
     el("div", { class: "held" }, R.checkers.map(c => el("span", { class: c.violations ? "bad" : "", title: c.rule }, c.name,
       el("em", {}, c.violations ? count(c.violations) + " violations" : count(c.checked))))),
     ...(R.violations.length ? [table([["When", ""], ["Host", ""], ["Checker", ""], ["What", ""]], R.violations.map(v => [link(v.at_ns), v.host, v.checker, v.text]))] : []));
-  card("Tunnels", "", table([["Direction", ""], ["Handshakes", "n"], ["Sent", "n"], ["Lost", "n"], ["Longest outage", "n"], ["Inner", "n"], ["Outer", "n"]],
-    R.tunnels.flatMap(t => [[t.a, t.b, t.a_to_b, count(t.handshakes)], [t.b, t.a, t.b_to_a, ""]].map(([a, b, d, h]) =>
-      [a + " → " + b, h, count(d.sent), count(d.lost) + share(d.lost, d.sent), d.sent ? span(d.longest_outage_ns) : "–", size(d.delivered_bytes), size(d.wire_bytes)]))));
-  if (R.flows.length) card("What the users felt", "", table([["Flow", ""], ["Sent", "n"], ["Lost", "n"], ["Median", "n"], ["99 %", "n"], ["Outages", "n"], ["Longest", "n"]],
-    R.flows.map(f => { const w = f.round && f.round.sent ? f.round : f.forth; return [f.name, count(w.sent), count(w.lost) + share(w.lost, w.sent),
-      w.delivered ? span(w.delay_p50_ns) : "–", w.delivered ? span(w.delay_p99_ns) : "–", count(w.outage_count), w.outage_count ? span(w.longest_outage_ns) : "–"]; })));
+  card("Tunnels", "", ...worst([["Direction", ""], ["Handshakes", "n"], ["Sent", "n"], ["Lost", "n"], ["Longest outage", "n"], ["Inner", "n"], ["Outer", "n"]],
+    R.tunnels, t => t.a_to_b.lost + t.b_to_a.lost, t => [[t.a, t.b, t.a_to_b, count(t.handshakes)], [t.b, t.a, t.b_to_a, ""]].map(([a, b, d, h]) =>
+      [a + " → " + b, h, count(d.sent), count(d.lost) + share(d.lost, d.sent), d.sent ? span(d.longest_outage_ns) : "–", size(d.delivered_bytes), size(d.wire_bytes)])));
+  if (R.flows.length) card("What the users felt", "", ...worst([["Flow", ""], ["Sent", "n"], ["Lost", "n"], ["Median", "n"], ["99 %", "n"], ["Outages", "n"], ["Longest", "n"]],
+    R.flows, f => felt(f).lost, f => { const w = felt(f); return [[f.name, count(w.sent), count(w.lost) + share(w.lost, w.sent),
+      w.delivered ? span(w.delay_p50_ns) : "–", w.delivered ? span(w.delay_p99_ns) : "–", count(w.outage_count), w.outage_count ? span(w.longest_outage_ns) : "–"]]; }));
   losses();
   const refused = R.hosts.flatMap(h => h.drops.map(d => [h.name, d.name, d.rule, count(d.count)]));
-  if (refused.length) card("Refused by the hosts", "with the rule that says so", table([["Host", ""], ["Reason", ""], ["Rule", ""], ["Times", "n"]], refused));
+  if (refused.length) card("Refused by the hosts", "with the rule that says so", ...worst([["Host", ""], ["Reason", ""], ["Rule", ""], ["Times", "n"]], refused, () => 0, r => [r]));
   troubles();
   const owed = D.liveness.filter(l => l.took_ns || l.exempt);
   if (owed.length) card("Recovery after the heal", "", table([["Direction", ""], ["Bound", "n"], ["Took", "n"]], owed.map(l =>
@@ -68,6 +74,8 @@ function buildTables() {
   card("The run", "", table([["", ""], ["", ""]], [["Command", el("code", {}, D.command)], ["Seed", D.head.seed], ["Wall clock at the start", D.head.wall],
     ["SHA-256 of all records", el("code", {}, R.digest)], ["Events in this page", count(N)]]));
 }
+
+const felt = f => f.round && f.round.sent ? f.round : f.forth;
 
 function losses() {
   const by = new Map();
