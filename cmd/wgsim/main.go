@@ -1,6 +1,7 @@
 // Command wgsim runs simulated networks of WireGuard hosts and tells what happened in them.
 //
 //	wgsim run [--scenario NAME|FILE] [--seed N] [--duration D] [--pcap FILE.pcapng] [--json FILE|-] [--quiet]
+//	          [--report FILE.html [--diff FILE.json]] [--events FILE|-]
 //	          [--sabotage NAME [--sabotage-hosts HOSTS]]
 //	wgsim list [--names] [--json | --print NAME]
 //	wgsim import FILE.conf...

@@ -80,7 +80,8 @@ func NewHTML(w io.Writer, s *sim.Scenario, o HTMLOptions) *HTML {
 		o.MaxEvents = DefaultMaxEvents
 	}
 	h := &HTML{w: w, o: o, scenario: s, usual: &JSON{w: io.Discard, digest: sha256.New()},
-		rows: newRows(max(o.MaxEvents, leastEvents)), lanes: map[string]string{}, moves: []pageMove{}, at: map[string]string{}}
+		rows: newRows(max(o.MaxEvents, leastEvents)), lanes: map[string]string{},
+		moves: []pageMove{}, at: map[string]string{}}
 	h.usual.enc = json.NewEncoder(&h.usual.buf)
 	if o.Against != nil {
 		h.versus = newVersus(o.Against)
@@ -163,8 +164,8 @@ type pageOwed struct {
 // Finish writes the page and gives the first error of all writing.
 func (h *HTML) Finish(r *sim.Result) error {
 	h.rows.settle()
-	p := pageJSON{Head: headOf(h.scenario, h.o.Seed), Command: h.o.Command, Hosts: h.hosts(), Faults: h.bands(), Moves: h.moves,
-		Result:   tailOf(r, hex.EncodeToString(h.usual.digest.Sum(nil)), h.start),
+	p := pageJSON{Head: headOf(h.scenario, h.o.Seed), Command: h.o.Command, Hosts: h.hosts(), Faults: h.bands(),
+		Moves: h.moves, Result: tailOf(r, hex.EncodeToString(h.usual.digest.Sum(nil)), h.start),
 		Liveness: []pageOwed{}, Strings: h.rows.strings.list, Rows: len(h.rows.list), Columns: h.rows.columns(),
 		Sampling: 1 << h.rows.shift, Omitted: h.rows.omitted}
 	for _, l := range r.Liveness {

@@ -79,8 +79,10 @@ func (run *Run) readEvents(d *json.Decoder) error {
 		}
 		run.events = append(run.events, e)
 	}
-	_, err := d.Token()
-	return err
+	if _, err := d.Token(); err != nil {
+		return malformed(d, err)
+	}
+	return nil
 }
 
 func malformed(d *json.Decoder, err error) error {
@@ -175,7 +177,9 @@ func (v *versus) see(e *jsonEvent) (only bool) {
 }
 
 func (v *versus) finish(digest string) *pageVersus {
-	p := &pageVersus{Head: v.other.head, Result: v.other.tail, Same: digest == v.other.tail.Digest, Both: v.inBoth,
+	result := v.other.tail
+	result.Flows, result.Disturbances = nil, nil // the page compares tunnels, and these may be many
+	p := &pageVersus{Head: v.other.head, Result: result, Same: digest == v.other.tail.Digest, Both: v.inBoth,
 		Here: v.here, OnlyThere: []pageGhost{}}
 	if !v.parted && v.next < len(v.keys) {
 		there := &v.other.events[v.next]

@@ -20,10 +20,11 @@ function lookAt(from, to) { const w = Math.max(4e9, (to - from) * 1.6); setView(
 
 // Search: every word must be in one of the names or sentences of a row, or be its number, or one of its indices.
 let found = [], notable = true;
+const lower = S.map(s => s.toLowerCase());
 function search(query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const tests = words.map(w => {
-    const hit = Uint8Array.from(S, s => s.toLowerCase().includes(w) ? 1 : 0), n = /^(0x[0-9a-f]+|#?\d+)$/.test(w) ? Number(w.replace("#", "")) : -1;
+    const hit = Uint8Array.from(lower, s => s.includes(w) ? 1 : 0), n = /^(0x[0-9a-f]+|#?\d+)$/.test(w) ? Number(w.replace("#", "")) : -1;
     for (const k in TITLES) if (TITLES[k].includes(w) && K(k) >= 0) hit[K(k)] |= 2;
     return { hit, n, lost: w === "lost", only: w === "only", at: /^\d+:\d\d(\.\d+)?$/.test(w) ? w : "" };
   });

@@ -7,9 +7,9 @@ for (const i of lists.packets) {
   flows[flowOf.get(key)].n++;
 }
 // Few directions have a colour each; many share one.
-const ways = [...new Set(flows.map(f => f.name))], few = ways.length <= 6;
-const directions = few ? ways : ["all " + count(ways.length) + " directions"];
-const flowColor = flows.map(f => few ? ways.indexOf(f.name) : 0);
+const flowNames = [...new Set(flows.map(f => f.name))], few = flowNames.length <= 6;
+const directions = few ? flowNames : ["all " + count(flowNames.length) + " directions"];
+const flowColor = flows.map(f => few ? flowNames.indexOf(f.name) : 0);
 const packetColor = Uint8Array.from(lists.packets, i => flowColor[flowOf.get(C.why[i] * 65536 + C.host[i])]);
 let slowest = 1e6, floor = 1e9;
 for (const i of lists.packets) if (C.dur[i] >= 0) { slowest = Math.max(slowest, C.dur[i]); floor = Math.min(floor, Math.max(1e3, C.dur[i] * .7)); }
@@ -97,8 +97,11 @@ function plotAxes(g, top) {
   g.textAlign = "right"; g.fillStyle = theme.soft;
   if (top > 0) g.fillText(size(top) + "/s", GUTTER - 8, TRAFFIC.y - 6);
   g.strokeStyle = theme.line; g.beginPath();
-  for (const d of [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]) if (d >= floor && d <= slowest * 1.15) {
-    const y = Math.round(latencyY(d)) + .5; g.moveTo(GUTTER, y); g.lineTo(width - RIGHT, y); g.fillText(span(d), GUTTER - 8, y);
+  let above = 1e9;
+  for (let p = 1e4; p <= 1e10; p *= 10) for (const d of [p, 2 * p, 5 * p]) {
+    const y = Math.round(latencyY(d)) + .5;
+    if (d < floor || d > slowest * 1.15 || above - y < 15) continue;
+    g.moveTo(GUTTER, y); g.lineTo(width - RIGHT, y); g.fillText(span(d), GUTTER - 8, y); above = y;
   }
   g.moveTo(GUTTER, TRAFFIC.y + TRAFFIC.h + .5); g.lineTo(width - RIGHT, TRAFFIC.y + TRAFFIC.h + .5); g.stroke();
   let x = width - RIGHT - 4;

@@ -213,6 +213,10 @@ function sortOf(i) {
   const m = messageOf[C.kind[i]];
   return m < 3 ? "handshake" : m === 4 ? "keepalive" : "data";
 }
+const SORT_NAMES = ["handshake", "data", "keepalive", "lost", "attack"];
+const sortCode = Uint8Array.from(lists.messages, i => SORT_NAMES.indexOf(sortOf(i)));
+const ways = new Map(); // numbers for pairs of sender and receiver
+const wayOf = Uint32Array.from(lists.messages, i => { const key = C.host[i] * 1048576 + C.peer[i]; if (!ways.has(key)) ways.set(key, ways.size); return ways.get(key); });
 // geometry gives the ends of a message; one that came nowhere ends on the way, or in the air if nobody has its address.
 function geometry(i) {
   const a = laneOf[C.host[i]], b = C.peer[i] ? laneOf[C.peer[i]] : -1, from = lanes[a], to = lanes[b], lost = isLost(i);
@@ -264,20 +268,21 @@ function cross(g, x, y) { g.moveTo(x - 3, y - 3); g.lineTo(x + 3, y + 3); g.move
 
 // drawDense draws one line for all messages of a sort that leave one lane for another at one column, the darker the more.
 function drawDense(g, list, from, to) {
-  const seen = new Map(), crosses = new Set(), n = lanes.length + 1, sorts = [...MESSAGES, "bad"];
+  // Messages come in the order of time, so the last line of each way and sort tells whether this column has one already.
+  const crosses = new Set(), sorts = [...MESSAGES, "bad"], last = new Int32Array(ways.size * 7).fill(-1e9), slot = new Int32Array(ways.size * 7);
+  const rows = [], counts = [], kinds = [], on = SORT_NAMES.map(s => shown[s]), scale = (width - GUTTER - RIGHT) / (view.b - view.a);
   for (let k = from; k < to; k++) {
     const i = list[k];
-    if (!shown[sortOf(i)] || matches && !matches[i]) continue;
-    const x = Math.floor(px(C.at[i])), lost = isLost(i), a = laneOf[C.host[i]], b = C.peer[i] ? laneOf[C.peer[i]] + 1 : 0;
-    const sort = lost ? 6 : C.flag[i] & ATTACK ? 5 : messageOf[C.kind[i]];
-    const key = ((x * n + a) * n + b) * 7 + sort, s = seen.get(key);
-    if (s) s.count++; else seen.set(key, { i, sort, count: 1 });
+    if (!on[sortCode[k]] || matches && !matches[i]) continue;
+    const x = Math.floor((C.at[i] - view.a) * scale), sort = sortCode[k] === 3 ? 6 : sortCode[k] === 4 ? 5 : messageOf[C.kind[i]], key = wayOf[k] * 7 + sort;
+    if (last[key] === x) { counts[slot[key]]++; continue; }
+    last[key] = x; slot[key] = rows.length; rows.push(i); counts.push(1); kinds.push(sort);
   }
   const buckets = new Map();
-  for (const s of seen.values()) {
-    const level = s.sort < 3 || s.sort === 6 ? 3 : s.count > 12 ? 2 : s.count > 2 ? 1 : 0, key = s.sort * 4 + level;
+  for (let r = 0; r < rows.length; r++) {
+    const level = kinds[r] < 3 || kinds[r] === 6 ? 3 : counts[r] > 12 ? 2 : counts[r] > 2 ? 1 : 0, key = kinds[r] * 4 + level;
     if (!buckets.has(key)) buckets.set(key, []);
-    buckets.get(key).push(s.i);
+    buckets.get(key).push(rows[r]);
   }
   for (const key of [...buckets.keys()].sort((a, b) => order(a) - order(b))) {
     const sort = key >> 2, level = key & 3;

@@ -89,7 +89,7 @@ function losses() {
 
 function troubles() {
   const rows = D.faults.map(f => [f.from_ns, f.until_ns, f.kind, f.name + ", " + f.where]).concat(
-    R.disturbances.filter(d => d.kind !== "fault").map(d => [d.start_ns, d.end_ns, d.kind.replaceAll("-", " "), d.name]));
+    R.disturbances.filter(d => d.kind !== "fault").map(d => [d.start_ns, d.end_ns, d.kind.replaceAll("-", " "), d.host && !d.name.startsWith(d.host) ? d.host + " " + d.name : d.name]));
   rows.sort((a, b) => a[0] - b[0]);
   if (rows.length) card("Troubles", "faults, attacks and what happened to hosts", table([["From", "n"], ["Until", "n"], ["What", ""], ["", ""]], rows.slice(0, 200).map(r =>
     [el("a", { href: "#", onclick: e => { e.preventDefault(); lookAt(r[0], r[1]); } }, clock(r[0])), clock(r[1]), r[2], r[3]])));
