@@ -52,8 +52,8 @@ The scenario is one of wgsim list or a file, see docs/SCENARIOS.md; - is standar
 what a scenario expects is not judged, since it is about the whole run.
 
 With --json - standard output holds the JSON alone. The capture of --pcap is decrypted by Wireshark and tshark as
-it is; it holds the keys of the simulated hosts. The page of --report loads nothing from anywhere; docs/SIMULATOR-JSON.md
-tells of --json and --events.`,
+it is; it holds the keys of the simulated hosts. The page of --report loads nothing from anywhere;
+docs/SIMULATOR-JSON.md tells of it, of --json and of --events.`,
 		Example: `  wgsim run
   wgsim run --seed 7 --pcap x.pcapng
   wgsim run --scenario office.yaml --quiet

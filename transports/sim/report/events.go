@@ -9,8 +9,8 @@ import (
 )
 
 // Events writes every record of a run as a line of JSON, datagrams and inner packets included; see the package
-// documentation for the fields. It is an observer: give Observe all records, then call Finish. Lines are written as they
-// come, so that a long run needs no memory.
+// documentation for the fields. It is an observer: give Observe all records, then call Finish. Lines are written as
+// they come, so that a long run needs no memory.
 type Events struct{ j JSON }
 
 // NewEvents gives an observer that writes to w.

@@ -119,8 +119,8 @@ func (v *visit) clean(file string) {
 	}
 }
 
-// gesture is how many milliseconds pass from an event until the frame after it is painted: the least of nine, since what
-// else the machine does can only add to it. Before each, prepare makes the page as it was.
+// gesture is how many milliseconds pass from an event until the frame after it is painted: the least of nine, since
+// what else the machine does can only add to it. Before each, prepare makes the page as it was.
 func (v *visit) gesture(prepare, do string) float64 {
 	v.t.Helper()
 	list := get[[]float64](v, `(async () => {

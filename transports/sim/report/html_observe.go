@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/purewire/purewire/protocol"
-	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 	"github.com/purewire/purewire/transports/sim"
 )
@@ -70,22 +69,31 @@ func (h *HTML) core(n *row, e *protocol.Event) {
 	h.rows.add(*n)
 }
 
-// message names what a UDP payload is by its first byte and length (MSG-01), and gives the index that stands in it: the
-// sender's in an initiation, otherwise the receiver's.
+// The messages by their first byte, with their sizes and where the index stands (MSG-01). A transport message is at
+// least as long as one without content, which is a keepalive (PAD-05).
+var messages = [...]struct {
+	name        string
+	size, index int
+}{1: {"initiation", 148, 4}, 2: {"response", 92, 8}, 3: {"cookie-reply", 64, 4}, 4: {"transport", 32, 4}}
+
+const typeTransport = 4
+
+// message names what a UDP payload is, and gives the index that stands in it: the sender's in an initiation, otherwise
+// the receiver's.
 func message(b []byte) (kind string, index uint32) {
-	if len(b) < wire.TransportMinSize {
+	if len(b) == 0 || b[0] == 0 || int(b[0]) >= len(messages) {
 		return "junk", 0
 	}
-	switch t := wire.Type(b[0]); {
-	case t == wire.TypeTransport && len(b) == wire.TransportMinSize:
-		return "keepalive", binary.LittleEndian.Uint32(b[4:])
-	case t == wire.TypeResponse && len(b) == wire.ResponseSize:
-		return t.String(), binary.LittleEndian.Uint32(b[8:])
-	case t == wire.TypeInitiation && len(b) == wire.InitiationSize,
-		t == wire.TypeCookieReply && len(b) == wire.CookieReplySize, t == wire.TypeTransport:
-		return t.String(), binary.LittleEndian.Uint32(b[4:])
+	m := &messages[b[0]]
+	switch {
+	case len(b) == m.size && b[0] == typeTransport:
+		kind = "keepalive"
+	case len(b) == m.size, len(b) > m.size && b[0] == typeTransport:
+		kind = m.name
+	default:
+		return "junk", 0
 	}
-	return "junk", 0
+	return kind, binary.LittleEndian.Uint32(b[m.index:])
 }
 
 // mostLanes bounds what is kept of outer addresses: an attacker may make up any number.

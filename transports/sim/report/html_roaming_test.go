@@ -53,7 +53,11 @@ func galleryPage(t *testing.T, name string, against *Run) string {
 	return file
 }
 
-const rangeText = `document.getElementById("range").textContent`
+// What the page says of the time in view, and of the event that is selected.
+const (
+	rangeText  = `document.getElementById("range").textContent`
+	detailText = `document.getElementById("detail").innerText`
+)
 
 // press gives the page a key as a user does, and waits for the frame after it.
 func (v *visit) press(key string) {
@@ -68,8 +72,11 @@ func (v *visit) settle() {
 }
 
 // coloured counts the pixels of a canvas that are not of its commonest colour.
-const coloured = `(id => { const c = document.getElementById(id), d = new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer);
-	const n = new Map(); for (const p of d) n.set(p, (n.get(p) || 0) + 1); return d.length - Math.max(...n.values()); })`
+const coloured = `(id => {
+	const c = document.getElementById(id), all = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+	const d = new Uint32Array(all.data.buffer), n = new Map();
+	for (const p of d) n.set(p, (n.get(p) || 0) + 1);
+	return d.length - Math.max(...n.values()); })`
 
 func TestRoamingPageInBrowser(t *testing.T) {
 	file := galleryPage(t, "roaming", nil)
@@ -80,8 +87,8 @@ func TestRoamingPageInBrowser(t *testing.T) {
 		}
 	}
 	body := get[string](v, `document.body.innerText`)
-	for _, want := range []string{"roaming", "seed 1", "wgsim run --scenario roaming --seed 1", "Expectations", "recover within 3s",
-		"4 / 4", "17 / 17", "train up: loss", "REPLAY-01", "client leaves home"} {
+	for _, want := range []string{"roaming", "seed 1", "wgsim run --scenario roaming --seed 1", "Expectations",
+		"recover within 3s", "4 / 4", "17 / 17", "train up: loss", "REPLAY-01", "client leaves home"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -97,7 +104,7 @@ func TestRoamingPageInBrowser(t *testing.T) {
 	}
 	v.press(kb.Enter) // selects the first
 	link := get[string](v, `location.hash`)
-	if !strings.HasPrefix(link, "#e=") || !strings.Contains(get[string](v, `document.getElementById("detail").innerText`), "roamed") {
+	if !strings.HasPrefix(link, "#e=") || !strings.Contains(get[string](v, detailText), "roamed") {
 		t.Errorf("the first match has the link %q", link)
 	}
 	v.press(kb.Escape)
@@ -110,13 +117,13 @@ func TestRoamingPageInBrowser(t *testing.T) {
 		}
 		before = after
 	}
-	if !strings.Contains(get[string](v, `document.getElementById("detail").innerText`), "lost") {
+	if !strings.Contains(get[string](v, detailText), "lost") {
 		t.Error("key x does not lead to a loss")
 	}
 	v.do(chromedp.Navigate("about:blank"))
 	v.open("file://"+file+link, 1600, 1010)
 	v.settle()
-	if !strings.Contains(get[string](v, `document.getElementById("detail").innerText`), strings.TrimPrefix(link, "#e=")) {
+	if !strings.Contains(get[string](v, detailText), strings.TrimPrefix(link, "#e=")) {
 		t.Errorf("%s does not open its event", link)
 	}
 	v.press("t")
@@ -136,7 +143,8 @@ func TestRoamingPageInBrowser(t *testing.T) {
 func (v *visit) search(query string) {
 	v.t.Helper()
 	v.press("/")
-	if !get[bool](v, `const q = document.getElementById("query"), focused = document.activeElement === q; q.value = ""; focused`) {
+	if !get[bool](v, `(q => { const focused = document.activeElement === q; q.value = ""; return focused; })(
+		document.getElementById("query"))`) {
 		v.t.Error("key / does not lead to the search")
 	}
 	v.do(chromedp.KeyEvent(query))
@@ -146,12 +154,23 @@ func (v *visit) search(query string) {
 // hearsTrouble shows that clean would have noticed: the page is given an error, a warning and something to load.
 func (v *visit) hearsTrouble() {
 	v.t.Helper()
-	get[bool](v, `new Promise(done => { console.error("planted"); setTimeout(() => { throw Error("planted"); }); new Image().src = "http://127.0.0.1:9/x.png"; setTimeout(() => done(true), 300); })`)
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	get[bool](v, `new Promise(done => {
+		console.error("planted");
+		setTimeout(() => { throw Error("planted"); });
+		new Image().src = "http://127.0.0.1:9/x.png";
+		setTimeout(() => done(true));
+	})`)
 	for _, want := range []string{"console.error", "Uncaught", "Content Security Policy"} {
-		if !slices.ContainsFunc(v.complaints, func(c string) bool { return strings.Contains(c, want) }) {
-			v.t.Errorf("%s was planted and not noticed: %q", want, v.complaints)
+		heard := func() bool {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			return slices.ContainsFunc(v.complaints, func(c string) bool { return strings.Contains(c, want) })
+		}
+		for i := 0; i < 100 && !heard(); i++ {
+			v.settle()
+		}
+		if !heard() {
+			v.t.Errorf("%s was planted and not noticed", want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/purewire/purewire/protocol"
+	"github.com/purewire/purewire/protocol/wire"
 	"github.com/purewire/purewire/timers"
 	"github.com/purewire/purewire/transports/sim"
 )
@@ -94,7 +95,8 @@ func TestPageIsTheRun(t *testing.T) {
 		t.Error("another seed, the same page")
 	}
 	p := dataOf(t, text)
-	if p.Head.Seed != 7 || p.Command != "wgsim run --seed 7" || p.Sampling != 1 || p.Omitted != 0 || len(p.Moves) < 10 {
+	if p.Head.Seed != 7 || p.Command != "wgsim run --seed 7" || p.Sampling != 1 || p.Omitted != 0 ||
+		len(p.Moves) < 10 {
 		t.Errorf("seed %d, command %q, sampling %d, %d omitted, %d moves", p.Head.Seed, p.Command, p.Sampling, p.Omitted,
 			len(p.Moves))
 	}
@@ -108,7 +110,8 @@ func TestPageIsTheRun(t *testing.T) {
 			t.Errorf("%d datagrams %s in the page, %d in the result", n, f.Name, f.Count)
 		}
 	}
-	for _, kind := range []string{"timer fired", "timer cancelled", "packet delivered", "key-slot ", "roamed ", "action "} {
+	for _, kind := range []string{"timer fired", "timer cancelled", "packet delivered", "key-slot ", "roamed ",
+		"action "} {
 		if rows[kind] == 0 {
 			t.Errorf("no row of %s", kind)
 		}
@@ -226,7 +229,8 @@ func TestPageComparesTwoRuns(t *testing.T) {
 	_, text = writePage(t, s, HTMLOptions{Seed: 7, Against: readBack(t, 7, changed)})
 	p := dataOf(t, text)
 	v := p.Versus
-	if v.Same || v.First == nil || v.First.At < int64(last.At) || v.First.Here == v.First.There || v.Here == 0 || v.Both == 0 {
+	if v.Same || v.First == nil || v.First.At < int64(last.At) || v.First.Here == v.First.There || v.Here == 0 ||
+		v.Both == 0 {
 		t.Errorf("without the action at %s: %+v", last.At, v)
 	}
 	if uint64(len(v.OnlyThere)) != min(v.There, mostGhosts) {
@@ -287,5 +291,34 @@ func TestTimerIsOneRow(t *testing.T) {
 	}
 	if running := h.rows.list[1]; running.end != open || running.id != 2 {
 		t.Errorf("the one that runs: %+v", running)
+	}
+}
+
+// The names of messages are the core's, and so are their sizes.
+func TestMessagesAreTheProtocols(t *testing.T) {
+	sizes := map[wire.Type]int{wire.TypeInitiation: wire.InitiationSize, wire.TypeResponse: wire.ResponseSize,
+		wire.TypeCookieReply: wire.CookieReplySize, wire.TypeTransport: wire.TransportMinSize + 16}
+	for kind, size := range sizes {
+		b := make([]byte, size)
+		b[0] = byte(kind)
+		at := 4
+		if kind == wire.TypeResponse {
+			at = 8 // behind the sender's
+		}
+		binary.LittleEndian.PutUint32(b[at:], 0x1a2b3c4d)
+		if name, index := message(b); name != kind.String() || index != 0x1a2b3c4d {
+			t.Errorf("%s is taken for %s with the index %#x", kind, name, index)
+		}
+		if name, _ := message(b[:len(b)-17]); name != "junk" {
+			t.Errorf("%s that is too short is taken for %s", kind, name)
+		}
+	}
+	if name, _ := message(append([]byte{4}, make([]byte, 31)...)); name != "keepalive" {
+		t.Errorf("a keepalive is taken for %s", name)
+	}
+	for _, b := range [][]byte{nil, {0}, {5, 0, 0, 0}, bytes.Repeat([]byte{0xff}, 148)} {
+		if name, _ := message(b); name != "junk" {
+			t.Errorf("%x is taken for %s", b, name)
+		}
 	}
 }
