@@ -5,6 +5,9 @@
 //	          [--sabotage NAME [--sabotage-hosts HOSTS]]
 //	wgsim list [--names] [--json | --print NAME]
 //	wgsim import FILE.conf...
+//	wgsim explore [--seeds A..B] [--jobs N] [--shard I/N] [--budget D] [--json FILE] [--out DIR] [--failures N]
+//	              [--sabotage NAME] [--print SEED]
+//	wgsim merge FILE.json...
 //	wgsim version
 //
 // The hosts run the real protocol core of this module; time, networks and applications are models. The same seed

@@ -29,6 +29,7 @@ const (
 type runFlags struct {
 	scenario string
 	seed     uint64
+	seeded   bool // --seed was given, so that the scenario's own does not count
 	duration time.Duration
 	pcap     string
 	json     string
@@ -66,6 +67,7 @@ docs/SIMULATOR-JSON.md tells of it, of --json and of --events.`,
 			if c.Flags().Changed("duration") && f.duration <= 0 {
 				return fmt.Errorf("--duration %s: a run lasts longer than nothing", f.duration)
 			}
+			f.seeded = c.Flags().Changed("seed")
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			return p.run(ctx, f)
@@ -73,7 +75,7 @@ docs/SIMULATOR-JSON.md tells of it, of --json and of --events.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.scenario, "scenario", defaultScenario, "`name` of a scenario, see wgsim list, or file")
-	flags.Uint64Var(&f.seed, "seed", defaultSeed, "`number` that decides everything that is left to chance")
+	flags.Uint64Var(&f.seed, "seed", 0, "`number` that decides what is left to chance (default the scenario's, or 1)")
 	flags.DurationVar(&f.duration, "duration", 0, "virtual `time` to run for, such as 90s (default the scenario's)")
 	flags.StringVar(&f.pcap, "pcap", "", "write a capture with its keys to this pcapng `file`")
 	flags.StringVar(&f.json, "json", "", "write events and results as JSON to this `file`, - is standard output")
@@ -95,6 +97,9 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 	c, err := file.Compile()
 	if err != nil {
 		return err
+	}
+	if !f.seeded {
+		f.seed = max(file.Seed, defaultSeed)
 	}
 	if f.duration > 0 && f.duration != c.Scenario.Duration {
 		c.Scenario.Duration, c.Expect = f.duration, nil
