@@ -97,6 +97,12 @@ func TestRoamingPageInBrowser(t *testing.T) {
 	if img, err := png.Decode(bytes.NewReader(picture)); err != nil || img.Bounds().Dx() != 1600 {
 		t.Errorf("the picture: %v", err)
 	}
+	v.search("lost") // one datagram is under way at the end, and not lost
+	if n := get[string](v, `document.getElementById("found").textContent`); !strings.HasPrefix(n, "98 matches of ") ||
+		!strings.Contains(body, "98 (4.3 %)") {
+		t.Errorf("98 datagrams got lost, the search has %s", n)
+	}
+	v.press(kb.Escape)
 	v.search("roamed client")
 	if n := get[string](v, `document.getElementById("found").textContent`); !strings.HasPrefix(n, "13 matches of ") &&
 		!strings.HasPrefix(n, "14 matches of ") {

@@ -34,7 +34,8 @@ const messageOf = new Int8Array(S.length).fill(-1);
 MESSAGES.forEach((m, i) => { if (K(m) >= 0) messageOf[K(m)] = i; });
 const kTimer = K("timer"), kPacket = K("packet"), kSlot = K("key-slot"), kAction = K("action"), kViolation = K("violation");
 const fDelivered = K("delivered"), fRejected = K("rejected"), fFired = K("fired"), fPending = K("pending");
-const isLost = i => C.fate[i] !== fDelivered && C.fate[i] !== fRejected && C.fate[i] !== fPending;
+// What was under way when the run ended has no fate, or says so.
+const isLost = i => C.fate[i] !== 0 && C.fate[i] !== fDelivered && C.fate[i] !== fRejected && C.fate[i] !== fPending;
 const lists = { messages: [], marks: [], timers: [], packets: [] };
 let reach = 0;
 for (let i = 0; i < N; i++) {
