@@ -77,7 +77,6 @@ var moreTraffic = []ingredient{
 				Every: 190 * second})
 		}
 	}},
-	{"crossing", (*drawer).crossing},
 }
 
 // quiet takes away what two hosts have to say to each other by themselves.

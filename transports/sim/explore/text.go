@@ -44,6 +44,8 @@ func (s *Summary) Line() string {
 	case len(s.Failures) > 0:
 		f := &s.Failures[0]
 		return fmt.Sprintf("%s: BROKEN: %d failed, first seed %d: %s", text, len(s.Failures), f.Seed, f.Checker)
+	case n == 0:
+		return text + ": NOTHING was explored"
 	case len(unmet) > 0:
 		return text + ": no checker was broken, but NOT ENOUGH was explored: " + strings.Join(unmet, ", ")
 	}
