@@ -85,7 +85,7 @@ func TestInterruptRemovesTheFiles(t *testing.T) {
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
 	p := program{stdout: &out, stderr: &errs, newDevice: protocol.New}
-	err := p.run(ctx, runFlags{scenario: defaultScenario, seed: 1, duration: time.Hour,
+	err := p.run(ctx, runFlags{scenario: defaultScenario, seed: 1, seeded: true, duration: time.Hour,
 		pcap: filepath.Join(dir, "x.pcapng"), json: filepath.Join(dir, "x.json")})
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("got error %v", err)

@@ -33,6 +33,8 @@ var commands = []func(*program) *cobra.Command{
 	(*program).runCommand,
 	(*program).listCommand,
 	(*program).importCommand,
+	(*program).exploreCommand,
+	(*program).mergeCommand,
 	(*program).replayCommand,
 	(*program).explainCommand,
 	(*program).versionCommand,

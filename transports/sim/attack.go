@@ -22,6 +22,7 @@ type attacker struct {
 	tape    [][]taped   // of somebody on the path, by target, the oldest first
 	next    timers.Time // when it may react again
 	turn    int
+	grants  []grant // by target
 }
 
 type heard struct{ data []byte }
@@ -62,6 +63,7 @@ func (s *Sim) newAttacker(i int, cfg *Attack) *attacker {
 	}
 	a.heard = make([][]heard, len(a.targets))
 	a.tape = make([][]taped, len(a.targets))
+	a.grants = make([]grant, len(a.targets))
 	for family, next := range [...]netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, 200}), attackIPv6} {
 		for !s.unused(next) {
 			next = next.Next()
@@ -132,7 +134,7 @@ func (s *Sim) strike(a *attacker) {
 	if n.seg == nil || n.seg.nat != nil {
 		return // it has no address of its own on the Internet at the moment
 	}
-	if kind == AttackForgedCookie || kind == AttackBitFlip {
+	if kind == AttackForgedCookie || kind == AttackBrokenCookie || kind == AttackBitFlip {
 		return // it reacts to what it hears
 	}
 	var t *taped
@@ -177,8 +179,12 @@ func (a *attacker) counts(k AttackKind) FaultKind {
 			return FaultSpoofedFlood
 		}
 		return FaultFlood
-	case AttackForgedCookie:
+	case AttackForgedCookie, AttackBrokenCookie:
 		return FaultForgedCookie
+	case AttackLowOrder, AttackImpostor:
+		return FaultImpostor
+	case AttackWithCookie:
+		return FaultCookieFlood
 	case AttackBitFlip:
 		return FaultBitFlip
 	}
@@ -186,8 +192,9 @@ func (a *attacker) counts(k AttackKind) FaultKind {
 }
 
 func (a *attacker) payload(kind AttackKind, target int) []byte {
-	size := map[AttackKind]int{AttackBadMAC: initiationSize, AttackGoodMAC: initiationSize, AttackIndex: 128,
-		AttackSlipCookie: cookieSize}[kind]
+	size := map[AttackKind]int{AttackBadMAC: initiationSize, AttackGoodMAC: initiationSize,
+		AttackLowOrder: initiationSize, AttackImpostor: initiationSize, AttackWithCookie: initiationSize,
+		AttackIndex: 128, AttackSlipCookie: cookieSize}[kind]
 	if kind == AttackJunk {
 		size = a.rnd.Intn(300)
 	}
@@ -199,10 +206,8 @@ func (a *attacker) payload(kind AttackKind, target int) []byte {
 		return h[a.rnd.Intn(len(h))].data
 	case AttackBadMAC:
 		binary.LittleEndian.PutUint32(b, typeInitiation)
-	case AttackGoodMAC:
-		binary.LittleEndian.PutUint32(b, typeInitiation)
-		mac := mac1(a.targets[target].public, b[:initiationSize-32])
-		copy(b[initiationSize-32:], mac[:])
+	case AttackGoodMAC, AttackLowOrder, AttackImpostor, AttackWithCookie:
+		a.initiation(kind, target, b)
 	case AttackIndex:
 		binary.LittleEndian.PutUint32(b, typeTransport)
 	case AttackSlipCookie:

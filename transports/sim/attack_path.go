@@ -73,10 +73,13 @@ func (a *attacker) overhear(d *datagram) {
 	if a.s.now < a.next {
 		return
 	}
-	if slices.Contains(a.cfg.Kinds, AttackForgedCookie) && len(d.data) == initiationSize && d.data[0] == typeInitiation {
+	for _, kind := range [...]AttackKind{AttackForgedCookie, AttackBrokenCookie} {
+		if !slices.Contains(a.cfg.Kinds, kind) || len(d.data) != initiationSize || d.data[0] != typeInitiation {
+			continue
+		}
 		if n := a.s.node(d.from); slices.Contains(a.targets, n) {
 			a.next = a.s.now.Add(a.cfg.Interval)
-			a.forgeCookie(n, d)
+			a.forgeCookie(n, d, kind)
 		}
 	}
 	if slices.Contains(a.cfg.Kinds, AttackBitFlip) && len(d.data) > 0 && a.target(d.dst.Addr()) >= 0 {
@@ -108,7 +111,7 @@ func (a *attacker) record(i int, d *datagram) {
 // forgeCookie answers an initiation of n as if its receiver were under load. Whoever saw the initiation can: what seals
 // a cookie is the receiver's public key and mac1 (paper §5.4.7). If n can be reached from anywhere, it comes from the
 // attacker's own address, which must not move n's endpoint (COOKIE-11); else as if from the receiver.
-func (a *attacker) forgeCookie(n *node, d *datagram) {
+func (a *attacker) forgeCookie(n *node, d *datagram, kind AttackKind) {
 	var to *tunnelEnd
 	for _, p := range n.peers {
 		if mac := mac1(p.public, d.data[:initiationSize-32]); string(mac[:]) == string(d.data[116:132]) {
@@ -131,7 +134,10 @@ func (a *attacker) forgeCookie(n *node, d *datagram) {
 	}
 	c.data = append(c.data, nonce...)
 	c.data = seal.Seal(c.data, nonce, cookie, d.data[116:132])
-	c.attack, c.src, c.dst = AttackForgedCookie, d.dst, d.src
+	if kind == AttackBrokenCookie {
+		c.data[len(c.data)-1] ^= 1
+	}
+	c.attack, c.src, c.dst = kind, d.dst, d.src
 	if a.target(d.src.Addr()) >= 0 {
 		c.src = a.source(n)
 	}

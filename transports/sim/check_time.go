@@ -106,9 +106,10 @@ func (c *stamps) value(w *watch, host string, stamp [12]byte) {
 	}
 }
 
-// rekey: TIMER-07.
+// rekey: TIMER-07. A response that it sends holds an initiation up like one of its own (HS-21), and who has just agreed
+// to a session need not begin another.
 type rekey struct {
-	last map[pair]timers.Time // initiation
+	last map[pair]timers.Time // initiation or response
 }
 
 // rekeySlack is the longest wait that the 5 s rule can make, jitter and a slow processor.
@@ -121,7 +122,8 @@ func (*rekey) about() (name, rule string) {
 func (c *rekey) see(w *watch, r *Record) {
 	m := &w.read
 	switch {
-	case m.attempt != nil:
+	case m.attempt != nil || m.kind == typeResponse && m.peer != "" ||
+		m.kind == typeTransport && w.s.byName[r.Host].hampered():
 		c.last[pair{r.Host, m.peer}] = w.s.byName[r.Host].felt()
 	case m.kind != typeTransport || m.session == nil || m.end != endInitiator || m.err != nil:
 	case w.s.byName[r.Host].felt().Sub(m.session.born[endInitiator]) >= rekeyAfter:

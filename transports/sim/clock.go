@@ -124,8 +124,8 @@ func (n *node) deadline() (timers.Time, timers.Kind, bool) {
 // config is what a core of the node is made of.
 func (n *node) config(limits protocol.Limits) protocol.Config {
 	return protocol.Config{
-		Identity: protocol.NewIdentity(n.private),
-		Entropy:  n.s.stream(fmt.Sprintf("host/%s/%d", n.cfg.Name, n.life)),
+		Identity: n.identity(),
+		Entropy:  source{n.s.stream(fmt.Sprintf("host/%s/%d", n.cfg.Name, n.life)), n},
 		Start:    n.now(), Wall: n.wallClock(), MTU: n.mtu(), Limits: limits,
 		Trace: baseTrace | n.s.o.Trace,
 	}

@@ -64,6 +64,12 @@ const (
 	FaultForgedCookie             // a forged cookie reply sent
 	FaultBitFlip                  // a changed copy sent ahead of a datagram
 	FaultStolenKey                // a datagram sent by a host with a stolen key
+	FaultNoKey                    // an interface lost its private key for a while
+	FaultToken                    // a Diffie-Hellman that the holder of the private key did not do
+	FaultNoEntropy                // random bytes that were not to be had
+	FaultNonsense                 // something that is no IP packet, put into a tunnel
+	FaultImpostor                 // an initiation in the name of a peer, or with a key of low order
+	FaultCookieFlood              // an initiation from an attacker who shows cookies
 	NumFaultKinds
 )
 
@@ -74,7 +80,8 @@ var faultNames = [NumFaultKinds]string{"none", "loss", "burst-loss", "duplicate"
 	"roam", "roam-overlap", "source-change", "clock-drift", "clock-step", "wall-jump", "no-rtc", "sleep", "restart",
 	"restored-clock", "interface", "slow-cpu", "rotate-key", "rotate-psk", "remove-peer", "add-peer",
 	"move-allowed-ips", "move-endpoint", "keepalive-change", "junk", "replay", "flood", "spoofed-flood",
-	"forged-cookie", "bit-flip", "stolen-key"}
+	"forged-cookie", "bit-flip", "stolen-key", "no-key", "lost-token", "no-entropy", "nonsense", "impostor",
+	"cookie-flood"}
 
 // String gives the kind's permanent name.
 func (k FaultKind) String() string {

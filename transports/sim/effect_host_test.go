@@ -252,3 +252,42 @@ func TestRecoveryIsMissed(t *testing.T) {
 		t.Errorf("%+v", r.Violations)
 	}
 }
+
+// What hosts may lack and what those do who know the protocol: each shows in what the cores drop.
+func forgedEffects() []effectCase {
+	dropped := func(reason protocol.DropReason, least uint64) func(*Result, *evidence) string {
+		return func(r *Result, _ *evidence) string {
+			n := drops(*r, reason)
+			return expect(n >= least && r.Tunnels[0].AtoB.Delivered > 1000, "%s: %d, not %d at least", reason, n, least)
+		}
+	}
+	again := Action{At: 25 * time.Second, Kind: ActionRestart, Host: "b"} // so that hands must be shaken
+	return []effectCase{
+		{[]FaultKind{FaultNoKey}, act(Action{At: at20, Kind: ActionNoKey, Host: "a", For: 10 * time.Second}),
+			dropped(protocol.DropNoIdentity, 10)},
+		{[]FaultKind{FaultToken}, act(Action{At: at20, Kind: ActionToken, Host: "a", For: 20 * time.Second}, again),
+			dropped(protocol.DropIdentityFailed, 1)},
+		{[]FaultKind{FaultNoEntropy}, act(Action{At: at20, Kind: ActionNoEntropy, Host: "a", For: 20 * time.Second}, again),
+			dropped(protocol.DropNoEntropy, 1)},
+		{[]FaultKind{FaultNonsense}, act(Action{At: at20, Kind: ActionNonsense, Host: "a"}), dropped(protocol.DropNotIP, 1)},
+		{[]FaultKind{FaultImpostor}, attack(AttackImpostor, func(a *Attack) {
+			a.Kinds = append(a.Kinds, AttackLowOrder)
+		}), func(r *Result, e *evidence) string {
+			if s := dropped(protocol.DropLowOrder, 400)(r, e); s != "" {
+				return s
+			}
+			return dropped(protocol.DropTimestampTag, 400)(r, e)
+		}},
+		{[]FaultKind{FaultCookieFlood}, func(sc *Scenario) {
+			attack(AttackWithCookie, func(a *Attack) { a.Interval = 10 * ms })(sc)
+			sc.Hosts[1].JobTime = 200 * ms
+		}, func(r *Result, e *evidence) string {
+			if s := dropped(protocol.DropRateLimited, 400)(r, e); s != "" {
+				return s
+			}
+			return dropped(protocol.DropBusy, 10)(r, e)
+		}},
+		{[]FaultKind{FaultForgedCookie}, attack(AttackBrokenCookie,
+			func(a *Attack) { a.Targets, a.From = []string{"a", "b"}, 0 }), dropped(protocol.DropCookieForged, 1)},
+	}
+}

@@ -21,6 +21,7 @@ const (
 	evLeave                   // node who loses the oldest of its addresses: an overlap is over, unless gen is old
 	evSync                    // node who learns the time after a boot; gen numbers the boots
 	evLearn                   // the peers of node who learn its new public key; gen numbers the keys
+	evMend                    // node who gets back what it lacked; gen numbers the times, and says what
 	evHeal                    // all trouble ends
 	evOwed                    // the direction number who must have recovered
 	evNudge                   // node who is called without need

@@ -36,6 +36,7 @@ func (s *Sim) healAll() {
 		case n.asleep:
 			n.wakeUp()
 		}
+		n.mendAll()
 		if n.awake() && !n.up {
 			n.onOff(&Action{Kind: ActionInterface, On: true})
 		}
@@ -182,12 +183,28 @@ func (s *Sim) reaches(x *node, where netip.AddrPort, y *node) bool {
 		if f := seg.fw; f != nil && !f.passes(where.Port()) {
 			return false
 		}
-		if t := seg.cfg.NAT; t != nil && t.Mappings > 0 && !t.Evict {
-			return false // it may be full for ever
+		if t := seg.cfg.NAT; t != nil && t.Mappings > 0 && (!t.Evict || t.Mappings < s.conversations(seg)) {
+			return false // it may be full for ever, or its hosts throw out each other's mappings
 		}
 	}
 	g := s.public[where.Addr()].segment
 	return g != nil && g.nat == nil && g.hosts[where.Addr()] == y && (g.fw == nil || g.fw.invites(y.port))
+}
+
+// conversations is how many the hosts in a network, and in those behind it, may have at a time.
+func (s *Sim) conversations(seg *segment) (n int) {
+	for _, x := range s.nodes {
+		for _, h := range x.homes {
+			g := h.seg
+			for g != nil && g != seg {
+				g = g.parent
+			}
+			if g != nil {
+				n += len(x.peers)
+			}
+		}
+	}
+	return n
 }
 
 // slowness is what clocks that go wrong and slow processors add to a bound.
@@ -197,6 +214,7 @@ func (s *Sim) slowness(x, y *node, d time.Duration) (more time.Duration) {
 			more += d / 8
 		}
 		more += n.felt().Sub(n.clock.at(s.now)) // it stands still until its clock has caught up
+		more += max(n.strained.Sub(s.now), 0)
 		more += n.jobTime * time.Duration(4*len(n.peers)+8)
 	}
 	return more

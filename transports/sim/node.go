@@ -44,12 +44,15 @@ type node struct {
 	forgot  timers.Time // when it last lost the memory of what it has taken
 	joinAs  netip.Addr
 	sleeps  uint32
-	epoch   int           // how often it lost its keys, rightly: by restarts and by its interface going down
-	struck  []timers.Time // when it had to do with handshake messages, for the silence checker
-	wall    time.Duration // by how much the wall clock has jumped
-	wakeAt  timers.Time
-	wakeGen uint32
-	drops   [protocol.NumDropReasons]uint64 // of earlier lives
+	lacks   [numLacks]hampering
+	// strained is until when its processors have, or had, far too much to do.
+	strained timers.Time
+	epoch    int           // how often it lost its keys, rightly: by restarts and by its interface going down
+	struck   []timers.Time // when it had to do with handshake messages, for the silence checker
+	wall     time.Duration // by how much the wall clock has jumped
+	wakeAt   timers.Time
+	wakeGen  uint32
+	drops    [protocol.NumDropReasons]uint64 // of earlier lives
 
 	received []byte            // scratch: what the core may overwrite
 	outbox   []innerPacket     // inner packets that wait for the round to end
@@ -99,6 +102,9 @@ func (n *node) boot() error {
 		limits.Jobs = 32
 	}
 	n.bootClock()
+	for i := range n.lacks {
+		n.lacks[i].on = false // its configuration and its hardware are as they were
+	}
 	dev, err := s.o.NewDevice(n.config(limits))
 	if err != nil {
 		return fmt.Errorf("sim: host %s: %w", n.cfg.Name, err)

@@ -106,6 +106,7 @@ func (s *Sim) onInternet(d *datagram) {
 	p := s.public[d.dst.Addr()]
 	switch {
 	case p.attack != nil:
+		p.attack.takes(d)
 		s.lose(d, FateDelivered, "", p.attack.cfg.Name)
 	case p.segment == nil:
 		s.lose(d, FateNoAddress, "", "")

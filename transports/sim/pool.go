@@ -49,6 +49,9 @@ func (p *pool) pop() poolJob {
 	return j
 }
 
+// overworked is how long a job must have to wait for a host to be one that cannot be expected to shake hands in time.
+const overworked = 500 * time.Millisecond
+
 // hire moves the jobs of a batch into the pool. A job is the doing of cause if cause is a handshake message.
 func (n *node) hire(cause *datagram) {
 	b := &n.batch
@@ -62,6 +65,9 @@ func (n *node) hire(cause *datagram) {
 		done := n.pool.add(n.s.now, poolJob{j, cause}, n.jobTime)
 		if n.jobTime > 0 {
 			n.s.took(FaultSlowCPU)
+		}
+		if done.Sub(n.s.now) > overworked {
+			n.strained = max(n.strained, done)
 		}
 		n.s.at(done, event{kind: evJob, who: int32(n.index), gen: uint32(n.life)})
 	}

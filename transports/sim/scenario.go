@@ -198,12 +198,16 @@ const (
 	ActionJobTime               // For: how long one handshake job takes from now on
 	ActionRotateKey             // For: a new private key now; its peers learn the public key so much later
 	ActionAllowedIPs            // Peer, Prefixes: these are the peer's from now on, and no other peer's
+	ActionNoKey                 // For: the interface has no private key for so long
+	ActionToken                 // For: what holds the private key does not answer for so long
+	ActionNoEntropy             // For: the random source fails for so long
+	ActionNonsense              // something that is no IP packet goes into the tunnel
 	NumActionKinds
 )
 
 var actionNames = [NumActionKinds]string{"none", "roam", "sleep", "wake", "restart", "interface", "endpoint",
 	"keepalive", "psk", "remove-peer", "add-peer", "wall-clock", "rebind-nat", "home", "clock-step", "job-time",
-	"rotate-key", "allowed-ips"}
+	"rotate-key", "allowed-ips", "no-key", "token", "no-entropy", "nonsense"}
 
 // String gives the action's permanent name.
 func (k ActionKind) String() string {
@@ -260,11 +264,17 @@ const (
 	AttackRecorded     // any datagram for a target, taken or lost, once more
 	AttackForgedCookie // a cookie reply to an initiation of a target, at once
 	AttackBitFlip      // a datagram for a target with one bit changed, from its true source, ahead of it
+	AttackBrokenCookie // as AttackForgedCookie, but its tag is wrong
+	// And these by somebody who knows the protocol and the public keys.
+	AttackLowOrder   // an initiation with an ephemeral key of low order
+	AttackImpostor   // an initiation with the static key of a peer sealed in, but not the timestamp
+	AttackWithCookie // as AttackGoodMAC, with a right mac2 once the target has given it a cookie; from its own address
 	NumAttackKinds
 )
 
 var attackNames = [NumAttackKinds]string{"none", "junk", "bad-mac1", "good-mac1", "random-index", "replay",
-	"stray-cookie", "recorded", "forged-cookie", "bit-flip"}
+	"stray-cookie", "recorded", "forged-cookie", "bit-flip", "broken-cookie", "low-order", "impostor",
+	"with-cookie"}
 
 // String gives the attack's permanent name.
 func (k AttackKind) String() string {

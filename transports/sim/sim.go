@@ -309,6 +309,8 @@ func (s *Sim) dispatch(e *event) {
 		s.nodes[e.who].synced(e.gen)
 	case evLearn:
 		s.learnKey(s.nodes[e.who], e.gen)
+	case evMend:
+		s.nodes[e.who].mend(e.gen)
 	case evHeal:
 		s.heal()
 	case evOwed:

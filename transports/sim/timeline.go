@@ -44,6 +44,10 @@ func (s *Sim) act(a *Action) {
 		n.note(a.Kind, "", "takes "+seconds(a.For)+" for a handshake job from now on")
 	case ActionRotateKey:
 		n.rotateKey(a)
+	case ActionNoKey, ActionToken, ActionNoEntropy:
+		n.hamper(a)
+	case ActionNonsense:
+		n.nonsense(a)
 	}
 }
 
@@ -255,8 +259,8 @@ func (n *node) rotateKey(a *Action) {
 	id := protocol.NewIdentity(n.private)
 	n.public, n.private = id.PublicKey(), id.PrivateKey()
 	n.note(a.Kind, "", "gets another private key")
-	if n.running {
-		n.configure(protocol.Change{Op: protocol.OpIdentity, Identity: id})
+	if n.running && !n.lacks[lacksKey].on {
+		n.configure(protocol.Change{Op: protocol.OpIdentity, Identity: n.identity()})
 	}
 	n.s.later(a.For, event{kind: evLearn, who: int32(n.index), gen: n.keys})
 }

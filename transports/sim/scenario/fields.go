@@ -13,6 +13,7 @@ var about = []struct{ field, text string }{
 	{"File.wall", "the wall clock at the start, RFC 3339; 2026-01-01T00:00:00Z if left out"},
 	{"File.heal", "when all trouble ends; from then on each pair that owes it must recover"},
 	{"File.no-stranger", "leaves out the attacker that sends something unwelcome every 15 s"},
+	{"File.seed", "the seed of the run if the command line names none; 1 if left out"},
 	{"File.links", "lines that networks refer to, besides the built-in ones"},
 	{"File.nats", "kinds of NAT that networks refer to, besides the built-in ones"},
 	{"File.networks", "where hosts are"},

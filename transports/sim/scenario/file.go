@@ -7,25 +7,27 @@ const Version = 1
 // YAML form, in the order in which [File.Marshal] writes them; docs/SCENARIOS.md says what each means. A File that was
 // not parsed, but made by a program, is as good: its errors then name the field and no line.
 type File struct {
-	Version    int       `yaml:"version"`
-	Name       string    `yaml:"name"`
-	About      string    `yaml:"about,omitempty"`
-	Question   string    `yaml:"question,omitempty"`
-	Answer     string    `yaml:"answer,omitempty"`
-	Duration   Duration  `yaml:"duration"`
-	WarmUp     Duration  `yaml:"warm-up,omitempty"`
-	Wall       string    `yaml:"wall,omitempty"`
-	Heal       Duration  `yaml:"heal,omitempty"`
-	NoStranger bool      `yaml:"no-stranger,omitempty"`
-	Links      []Link    `yaml:"links,omitempty"`
-	NATs       []NAT     `yaml:"nats,omitempty"`
-	Networks   []Network `yaml:"networks"`
-	Hosts      []Host    `yaml:"hosts"`
-	Traffic    []Flow    `yaml:"traffic,omitempty"`
-	Timeline   []Action  `yaml:"timeline,omitempty"`
-	Faults     []Fault   `yaml:"faults,omitempty"`
-	Attacks    []Attack  `yaml:"attacks,omitempty"`
-	Expect     []string  `yaml:"expect,omitempty"`
+	Version    int      `yaml:"version"`
+	Name       string   `yaml:"name"`
+	About      string   `yaml:"about,omitempty"`
+	Question   string   `yaml:"question,omitempty"`
+	Answer     string   `yaml:"answer,omitempty"`
+	Duration   Duration `yaml:"duration"`
+	WarmUp     Duration `yaml:"warm-up,omitempty"`
+	Wall       string   `yaml:"wall,omitempty"`
+	Heal       Duration `yaml:"heal,omitempty"`
+	NoStranger bool     `yaml:"no-stranger,omitempty"`
+	// Seed is the one that the scenario was found with; who runs it uses it if nobody asks for another.
+	Seed     uint64    `yaml:"seed,omitempty"`
+	Links    []Link    `yaml:"links,omitempty"`
+	NATs     []NAT     `yaml:"nats,omitempty"`
+	Networks []Network `yaml:"networks"`
+	Hosts    []Host    `yaml:"hosts"`
+	Traffic  []Flow    `yaml:"traffic,omitempty"`
+	Timeline []Action  `yaml:"timeline,omitempty"`
+	Faults   []Fault   `yaml:"faults,omitempty"`
+	Attacks  []Attack  `yaml:"attacks,omitempty"`
+	Expect   []string  `yaml:"expect,omitempty"`
 
 	source *source // nil if it was not parsed
 }

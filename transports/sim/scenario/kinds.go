@@ -62,6 +62,10 @@ var actionKinds = []word[sim.ActionKind]{
 	{"job-time", "host for", sim.ActionJobTime},
 	{"rotate-key", "host for", sim.ActionRotateKey},
 	{"allowed-ips", "host peer allowed-ips", sim.ActionAllowedIPs},
+	{"no-key", "host for", sim.ActionNoKey},
+	{"token", "host for", sim.ActionToken},
+	{"no-entropy", "host for", sim.ActionNoEntropy},
+	{"nonsense", "host", sim.ActionNonsense},
 }
 
 const actionFields = "at every times until when after stagger do"
@@ -116,6 +120,10 @@ var attackKinds = []word[sim.AttackKind]{
 	{"recorded", "", sim.AttackRecorded},
 	{"forged-cookie", "", sim.AttackForgedCookie},
 	{"bit-flip", "", sim.AttackBitFlip},
+	{"broken-cookie", "", sim.AttackBrokenCookie},
+	{"low-order", "", sim.AttackLowOrder},
+	{"impostor", "", sim.AttackImpostor},
+	{"with-cookie", "", sim.AttackWithCookie},
 }
 
 var dependences = []word[sim.Dependence]{
