@@ -26,9 +26,6 @@ const (
 	transportHead  = 16
 )
 
-var kindNames = [...]string{initiation: "initiation", response: "response", cookieReply: "cookie reply",
-	transport: "data", malformed: "malformed"}
-
 // sighting is a message as one tap saw it.
 type sighting struct {
 	Ref

@@ -22,7 +22,7 @@ import (
 
 // stage makes captures by hand. Its messages are genuine: flynn/noise, which the package does not use, makes them.
 type stage struct {
-	t      *testing.T
+	t      testing.TB
 	rng    *rand.ChaCha8
 	frames []shot
 	keyLog []byte
@@ -48,7 +48,7 @@ type actor struct {
 	from    int
 }
 
-func newStage(t *testing.T) (s *stage, a, b *actor) {
+func newStage(t testing.TB) (s *stage, a, b *actor) {
 	s = &stage{t: t, rng: rand.NewChaCha8([32]byte{7}), ttl: [2]byte{60, 60}, link: layers.LinkTypeRaw}
 	a = s.actor("192.0.2.1:1111", 0)
 	b = s.actor("203.0.113.1:51820", 1)
@@ -124,7 +124,6 @@ type handshake struct {
 	hs           *noise.HandshakeState
 	fields       []byte
 	index, other uint32
-	send, recv   *noise.CipherState
 	counter      [2]uint64 // of from and to
 	keys         [2][32]byte
 }

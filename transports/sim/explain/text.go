@@ -76,7 +76,7 @@ func (r *Report) finding(b *strings.Builder, n int, f *Finding) {
 	if len(r.Tunnels) > 1 && f.Tunnel > 0 {
 		tunnel = fmt.Sprintf("tunnel %d, ", f.Tunnel)
 	}
-	paragraph(b, 2, fmt.Sprintf("%d. %s", n, strings.ToUpper(f.Title[:1])+f.Title[1:]))
+	paragraph(b, 2, fmt.Sprintf("%d. %s", n, r.sentence(f.Title)))
 	paragraph(b, 5, fmt.Sprintf("[%s, %s%s, %s to %s, %s]", f.Kind, tunnel, f.Certainty, clockTime(f.From),
 		clockTime(f.To),
 		r.packets(f.Packets)))
@@ -91,6 +91,21 @@ func (r *Report) finding(b *strings.Builder, n int, f *Finding) {
 	if f.Advice != "" {
 		paragraph(b, 5, "-> "+f.Advice)
 	}
+}
+
+// sentence begins with a capital, but names of ends, which may be keys, stay as they are.
+func (r *Report) sentence(title string) string {
+	for i := range r.Tunnels {
+		for _, e := range r.Tunnels[i].Ends {
+			if strings.HasPrefix(title, e.Name) {
+				return title
+			}
+		}
+	}
+	if first := title[0]; 'a' <= first && first <= 'z' {
+		return string(first-'a'+'A') + title[1:]
+	}
+	return title
 }
 
 // packets lists references; with several files each has its file's number before it.

@@ -12,7 +12,6 @@ type tunnel struct {
 	messages  []*message // in order of time
 	exchanges []*exchange
 	moves     []move
-	guessed   []string // what was put together without proof
 }
 
 // end is one of the two.
