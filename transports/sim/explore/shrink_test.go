@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"context"
 	"testing"
 
 	"github.com/purewire/purewire/transports/sim/scenario"
@@ -12,14 +11,14 @@ var found = []string{"no-replay-window", "no-rekey", "keepalive-loop", "roam-on-
 	"crossing-stall", "drop-previous-key", "confirm-early", "wrong-allowed-ip", "nonce-reuse", "ignore-timestamp",
 	"forget-timestamp-on-rekey"}
 
-// Each known-bad core fails within fifty seeds, and what is left of the scenario fails by the same checker, holds on the
-// good core, and is small.
+// Each known-bad core fails within fifty seeds, and what is left of the scenario fails by the same checker, holds on
+// the good core, and is small.
 func TestKnownBadCoresAreFoundAndShrunk(t *testing.T) {
 	small := 0
 	for _, name := range found {
 		o := spoiled(t, name)
 		var failed *Outcome
-		err := Sweep(context.Background(), Plan{From: 1, To: 50, Jobs: 2, Failures: 1, Options: o}, func(out *Outcome) {
+		err := Sweep(Plan{From: 1, To: 50, Failures: 1, Options: o}, func(out *Outcome) {
 			if out.Failed() {
 				failed = out
 			}

@@ -11,7 +11,8 @@ import (
 )
 
 // WriteText tells what an exploration came to: what trouble took effect, what was covered, who owed recovery, the
-// floors, and which seeds failed. Of an exploration of a known-bad core, which ends early, only the last is of interest.
+// floors, and which seeds failed. Of an exploration of a known-bad core, which ends early, only the last is of
+// interest.
 func (s *Summary) WriteText(w io.Writer) error {
 	p := &pages{w: w}
 	if s.Sabotage == "" {
