@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 const ms = time.Millisecond
@@ -286,6 +287,11 @@ func TestPlantedFaults(t *testing.T) {
 			for _, want := range p.text {
 				if !strings.Contains(all, want) {
 					t.Errorf("%q is not said:\n%s", want, show(r))
+				}
+			}
+			for line := range strings.Lines(show(r)) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > columns {
+					t.Errorf("a line of %d columns: %s", n, line)
 				}
 			}
 			if !p.deviation && len(r.Deviations) > 0 {

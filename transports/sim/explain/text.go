@@ -24,9 +24,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // timeline, then deviations and notes.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d packets, %s of WireGuard from %s\n", strings.Join(r.Files, ", "), r.Frames,
-		seconds(r.Duration),
-		time.Unix(0, r.Start).UTC().Format("2006-01-02 15:04:05.000 UTC"))
+	paragraph(&b, 0, fmt.Sprintf("%s: %d packets, %s of WireGuard from %s", strings.Join(r.Files, ", "), r.Frames,
+		seconds(r.Duration), time.Unix(0, r.Start).UTC().Format("2006-01-02 15:04:05.000 UTC")))
 	paragraph(&b, 0, fmt.Sprintf("Depth: %s (%s)", r.Depth, r.DepthText))
 	for _, c := range r.Clocks {
 		paragraph(&b, 0, "Clock: "+c.Tap+" "+c.Text)
