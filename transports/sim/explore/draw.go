@@ -46,6 +46,9 @@ func Draw(seed uint64) *scenario.File {
 	for _, i := range d.some(len(ingredients), 4+d.r.Intn(8)) {
 		ingredients[i].add(d)
 	}
+	if d.percent(8) {
+		d.receiving()
+	}
 	return d.f
 }
 
