@@ -113,7 +113,7 @@ func (d *drawer) crossing() {
 	}
 }
 
-// receiving adds a pair of which one side begins a session and then only receives, late in the session's life (TIMER-08).
+// receiving adds a pair of which one side begins a session and then only receives, late in its life (TIMER-08).
 func (d *drawer) receiving() {
 	a, b := d.addHost(d.addOpen()), d.addHost(d.addOpen())
 	x, y := &d.f.Hosts[a], &d.f.Hosts[b]
