@@ -63,11 +63,18 @@ var arrows = []arrow{
 	// The ends. timers is here wherever protocol is, since protocol's functions take a timers.Time.
 	{"transports", list(std, "protocol", "timers"), list("transports/mem", "protocol/protocoltest", "protocol/eventlog")},
 	{"transports/mem", list(std, "transports", "protocol", "timers"), list("protocol/protocoltest")},
+	// An onlooker at real captures: it shares nothing with the simulator or the core, which its tests make captures with.
+	{
+		"transports/sim/explain",
+		list(std, "golang.org/x/crypto/...", "github.com/gopacket/gopacket/..."),
+		list("protocol", "transports/sim/..."),
+	},
 	{
 		"transports/sim/...",
 		list(std, "protocol", "timers", "transports/sim/...", "golang.org/x/crypto/...",
 			"github.com/goccy/go-yaml/...", "github.com/gopacket/gopacket/..."),
-		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6"),
+		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6",
+			"github.com/chromedp/..."),
 	},
 	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
 	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},

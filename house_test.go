@@ -47,7 +47,7 @@ func TestHouseForbidden(t *testing.T) {
 	for i := range regimes {
 		n := 0
 		for _, d := range tr.folders {
-			if underAny(regimes[i].folders, d.dir) {
+			if underAny(regimes[i].folders, d.dir) && !underAny(regimes[i].not, d.dir) {
 				n++
 			}
 		}

@@ -84,7 +84,7 @@ func (p *program) printSeed(seed uint64) error {
 
 // plan reads the flags.
 func (p *program) plan(f *exploreFlags) (plan explore.Plan, err error) {
-	plan = explore.Plan{Jobs: f.jobs, Failures: f.failures, Options: explore.Options{NewDevice: p.newDevice}}
+	plan = explore.Plan{Failures: f.failures, Options: explore.Options{NewDevice: p.newDevice}}
 	if plan.From, plan.To, err = numbers(f.seeds, ".."); err != nil {
 		return plan, fmt.Errorf("--seeds %q: it is not like 1..2000", f.seeds)
 	}
@@ -92,6 +92,9 @@ func (p *program) plan(f *exploreFlags) (plan explore.Plan, err error) {
 		if plan.Shard, plan.Shards, err = numbers(f.shard, "/"); err != nil || plan.Shards == 0 {
 			return plan, fmt.Errorf("--shard %q: it is not like 3/10", f.shard)
 		}
+	}
+	if f.jobs < 1 {
+		return plan, fmt.Errorf("%d jobs: at least one is needed", f.jobs)
 	}
 	if f.failures < 0 || f.budget < 0 {
 		return plan, errors.New("--failures and --budget cannot be negative")
@@ -146,12 +149,12 @@ func (p *program) explore(ctx context.Context, f exploreFlags) error {
 		defer cancel()
 	}
 	began := time.Now()
-	fmt.Fprintf(story, "seeds %d..%d, %d in this shard, %d at once%s\n\n", plan.From, plan.To, len(plan.Seeds()), plan.Jobs,
-		with(f.sabotage))
+	fmt.Fprintf(story, "seeds %d..%d, %d in this shard, %d at once%s\n\n", plan.From, plan.To, len(plan.Seeds()),
+		f.jobs, with(f.sabotage))
 	show := newSeedProgress(p.stderr, len(plan.Seeds()))
 	summary := explore.NewSummary(plan.From, plan.To, f.sabotage)
 	var failed []*explore.Outcome
-	err = explore.Sweep(limited, plan, func(o *explore.Outcome) {
+	err = sweep(limited, plan, f.jobs, func(o *explore.Outcome) {
 		summary.Add(o)
 		if o.Failed() {
 			failed = append(failed, &explore.Outcome{File: o.File, Spoiled: o.Spoiled}) // no more is needed

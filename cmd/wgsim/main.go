@@ -1,9 +1,11 @@
 // Command wgsim runs simulated networks of WireGuard hosts and tells what happened in them.
 //
 //	wgsim run [--scenario NAME|FILE] [--seed N] [--duration D] [--pcap FILE.pcapng] [--json FILE|-] [--quiet]
+//	          [--report FILE.html [--diff FILE.json]] [--events FILE|-]
 //	          [--sabotage NAME [--sabotage-hosts HOSTS]]
 //	wgsim list [--names] [--json | --print NAME]
 //	wgsim import FILE.conf...
+//	wgsim explain FILE.pcapng... [--config FILE.conf]... [--keylog FILE] [--json FILE|-]
 //	wgsim explore [--seeds A..B] [--jobs N] [--shard I/N] [--budget D] [--json FILE] [--out DIR] [--failures N]
 //	              [--sabotage NAME] [--print SEED]
 //	wgsim merge FILE.json...

@@ -19,6 +19,10 @@ type outputs struct {
 	jsonTo   *file
 	capture  *capture.Writer
 	pcapTo   *file
+	events   *report.Events
+	eventsTo *file
+	page     *report.HTML
+	pageTo   *file
 	watching []func(*sim.Record)
 }
 
@@ -30,11 +34,8 @@ func (p *program) open(f *runFlags, s *sim.Scenario) (o *outputs, err error) {
 			o.discard()
 		}
 	}()
-	if f.pcap == "-" {
-		return o, fmt.Errorf("--pcap -: a capture needs a file")
-	}
-	if f.pcap != "" && f.pcap == f.json {
-		return o, fmt.Errorf("--pcap and --json both name %s", f.pcap)
+	if err := f.distinct(); err != nil {
+		return o, err
 	}
 	if f.pcap != "" {
 		if o.pcapTo, err = create(f.pcap, "capture", p.stdout); err != nil {
@@ -52,18 +53,15 @@ func (p *program) open(f *runFlags, s *sim.Scenario) (o *outputs, err error) {
 		o.json = report.NewJSON(o.jsonTo, s, f.seed)
 		o.watching = append(o.watching, o.json.Observe)
 	}
-	if !f.quiet && f.json != "-" {
+	if err := o.openReports(p, f, s); err != nil {
+		return o, err
+	}
+	if !f.quiet && !f.toStdout() {
 		o.textTo = lineBuffer(p.stdout)
 		o.text = report.NewText(o.textTo, s, f.seed, report.Options{Color: wantsColor(p.stdout)})
 		o.watching = append(o.watching, o.text.Observe)
 	}
 	return o, nil
-}
-
-func (o *outputs) observe(r *sim.Record) {
-	for _, w := range o.watching {
-		w(r)
-	}
 }
 
 // shows reports whether the story scrolls by on a terminal, so that nothing else must write there.
@@ -90,6 +88,12 @@ func (o *outputs) finish(r *sim.Result) (first error) {
 	if o.json != nil {
 		keep(o.jsonTo.finish(o.json.Finish(r)))
 	}
+	if o.events != nil {
+		keep(o.eventsTo.finish(o.events.Finish()))
+	}
+	if o.page != nil {
+		keep(o.pageTo.finish(o.page.Finish(r)))
+	}
 	if o.text != nil {
 		keep(o.text.Finish(r))
 		keep(o.textTo.Flush())
@@ -99,7 +103,7 @@ func (o *outputs) finish(r *sim.Result) (first error) {
 
 // discard removes the files of a run that came to nothing.
 func (o *outputs) discard() {
-	for _, f := range []*file{o.pcapTo, o.jsonTo} {
+	for _, f := range []*file{o.pcapTo, o.jsonTo, o.eventsTo, o.pageTo} {
 		if f != nil {
 			f.discard()
 		}

@@ -37,6 +37,7 @@ var commands = []func(*program) *cobra.Command{
 	(*program).mergeCommand,
 	(*program).replayCommand,
 	(*program).checkModelCommand,
+	(*program).explainCommand,
 	(*program).versionCommand,
 }
 

@@ -33,6 +33,9 @@ type runFlags struct {
 	duration time.Duration
 	pcap     string
 	json     string
+	events   string
+	report   string
+	diff     string // a run to compare the report with
 	quiet    bool
 	sabotage string   // name of a known-bad core
 	bad      []string // hosts that get it; nil: all
@@ -50,10 +53,13 @@ The scenario is one of wgsim list or a file, see docs/SCENARIOS.md; - is standar
 what a scenario expects is not judged, since it is about the whole run.
 
 With --json - standard output holds the JSON alone. The capture of --pcap is decrypted by Wireshark and tshark as
-it is; it holds the keys of the simulated hosts.`,
+it is; it holds the keys of the simulated hosts. The page of --report loads nothing from anywhere;
+docs/SIMULATOR-JSON.md tells of it, of --json and of --events.`,
 		Example: `  wgsim run
   wgsim run --seed 7 --pcap x.pcapng
   wgsim run --scenario office.yaml --quiet
+  wgsim run --scenario roaming --report r.html
+  wgsim run --scenario roaming --seed 2 --report r.html --diff seed1.json
   wgsim run --scenario lossy --sabotage no-replay-window
   wgsim run --json - | jq '.events[] | select(.kind == "drop")'`,
 		Args: cobra.NoArgs,
@@ -73,6 +79,9 @@ it is; it holds the keys of the simulated hosts.`,
 	flags.DurationVar(&f.duration, "duration", 0, "virtual `time` to run for, such as 90s (default the scenario's)")
 	flags.StringVar(&f.pcap, "pcap", "", "write a capture with its keys to this pcapng `file`")
 	flags.StringVar(&f.json, "json", "", "write events and results as JSON to this `file`, - is standard output")
+	flags.StringVar(&f.events, "events", "", "write every record as a line of JSON to this `file`, - is standard output")
+	flags.StringVar(&f.report, "report", "", "write a page that shows the run to this HTML `file`")
+	flags.StringVar(&f.diff, "diff", "", "compare the run with that in this `file` of --json, in the report")
 	flags.BoolVar(&f.quiet, "quiet", false, "print the verdict alone, in one line")
 	flags.StringVar(&f.sabotage, "sabotage", "", "give hosts a known-bad core of this `name`, for a checker to find")
 	flags.StringSliceVar(&f.bad, "sabotage-hosts", nil, "the `hosts` that get it, names or patterns (default all)")
@@ -106,8 +115,8 @@ func (p *program) run(ctx context.Context, f runFlags) error {
 	}
 	judge := scenario.NewJudge(c.Expect)
 	out.watching = append(out.watching, judge.Observe)
-	s, err := sim.New(c.Scenario, sim.Options{Seed: f.seed, NewDevice: p.newDevice, Observe: out.observe,
-		Prepare: prepare})
+	s, err := sim.New(c.Scenario, sim.Options{Seed: f.seed, NewDevice: p.newDevice, Observe: out.observer(),
+		Prepare: prepare, Trace: out.trace()})
 	if err != nil {
 		out.discard()
 		return err
@@ -150,10 +159,10 @@ func (p *program) drive(ctx context.Context, s *sim.Sim, out *outputs) error {
 // judge prints the last line and turns the verdict into an exit status.
 func (p *program) judge(f *runFlags, r *sim.Result) error {
 	w := p.stdout
-	if f.json == "-" {
+	if f.toStdout() {
 		w = p.stderr
 	}
-	if f.quiet && f.json != "-" {
+	if f.quiet && !f.toStdout() {
 		if _, err := fmt.Fprintln(w, report.Line(r)); err != nil {
 			return err
 		}
@@ -161,7 +170,7 @@ func (p *program) judge(f *runFlags, r *sim.Result) error {
 	if r.OK() && r.Met() {
 		return nil
 	}
-	if f.json == "-" {
+	if f.toStdout() {
 		fmt.Fprintln(w, report.Verdict(r))
 	}
 	fmt.Fprintf(w, "repeat: %s\n", repeat(f))

@@ -173,7 +173,7 @@ func (silence) see(w *watch, r *Record) {
 		if c := w.of(r.Datagram); c != nil && w.s.byName[r.To] != nil {
 			w.take(c, r)
 		}
-	case r.Kind == KindDatagram && r.Attack == AttackNone && w.s.isStranger(r.Dst.Addr()):
+	case r.Kind == KindDatagram && r.Attack == AttackNone && r.Original == 0 && w.s.isStranger(r.Dst.Addr()):
 		w.looked()
 		n := w.s.byName[r.Host]
 		if n.misled {
@@ -181,7 +181,7 @@ func (silence) see(w *watch, r *Record) {
 		}
 		if w.read.kind != typeCookie || w.read.err != nil {
 			w.fault(r.Host, "answers a stranger with %d bytes of type %d", len(r.Data), w.read.kind)
-		} else if n.struckLately() < n.loadLeast() {
+		} else if n.struckLately() < n.loadLeast() && !n.loadedByWork() {
 			w.fault(r.Host, "sends a stranger a cookie reply although it cannot be under load")
 		}
 	}
@@ -244,6 +244,9 @@ func (n *node) struckLately() int {
 	n.struck = kept
 	return len(kept)
 }
+
+// loadedByWork reports whether handshake jobs from a while ago still wait, or did a moment ago: they make load too.
+func (n *node) loadedByWork() bool { return n.strained > 0 && n.s.now.Sub(n.strained) < loadWindow }
 
 func (n *node) loadLeast() int {
 	if n.cfg.Limits.Jobs > 0 {

@@ -122,7 +122,8 @@ func expect(ok bool, format string, args ...any) string {
 func TestEveryKindOfTrouble(t *testing.T) {
 	covered := map[FaultKind]bool{}
 	calm := start(t, two(), Options{Seed: 5}).Run()
-	cases := append(append(networkEffects(), natEffects()...), append(hostEffects(), append(attackEffects(), forgedEffects()...)...)...)
+	cases := append(append(networkEffects(), natEffects()...), append(hostEffects(), attackEffects()...)...)
+	cases = append(cases, forgedEffects()...)
 	for _, c := range cases {
 		t.Run(c.kinds[0].String(), func(t *testing.T) {
 			sc := two()

@@ -74,9 +74,9 @@ var transitions = [][2]protocol.Slot{
 var never = map[string]string{
 	protocol.DropCounterLimit.String():   "nobody lives to see 2^60 messages",
 	protocol.CauseRekeyMessages.String(): "nobody lives to see 2^60 messages",
-	protocol.DropInnerVersion.String():   "a core sends nothing else (ROUTE-10), and nobody else has its keys",
-	protocol.DropInnerShort.String():     "a core sends nothing else (ROUTE-10), and nobody else has its keys",
-	protocol.DropInnerLength.String():    "simulated applications send whole IP packets only",
+	protocol.DropInnerVersion.String():   "a core sends IP packets only (ROUTE-10)",
+	protocol.DropInnerShort.String():     "a core sends IP packets only (ROUTE-10)",
+	protocol.DropInnerLength.String():    "applications send whole packets only",
 }
 
 // Entries lists all that could be covered, list by list.

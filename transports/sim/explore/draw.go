@@ -40,8 +40,14 @@ func Draw(seed uint64) *scenario.File {
 	d.heal = d.f.Heal
 	d.topology()
 	d.traffic()
+	if d.percent(25) {
+		d.crossing()
+	}
 	for _, i := range d.some(len(ingredients), 4+d.r.Intn(8)) {
 		ingredients[i].add(d)
+	}
+	if d.percent(8) {
+		d.receiving()
 	}
 	return d.f
 }

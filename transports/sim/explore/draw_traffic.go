@@ -77,7 +77,6 @@ var moreTraffic = []ingredient{
 				Every: 190 * second})
 		}
 	}},
-	{"crossing", (*drawer).crossing},
 }
 
 // quiet takes away what two hosts have to say to each other by themselves.
@@ -112,4 +111,15 @@ func (d *drawer) crossing() {
 				Every: 185 * second})
 		}
 	}
+}
+
+// receiving adds a pair of which one side begins a session and then only receives, late in its life (TIMER-08).
+func (d *drawer) receiving() {
+	a, b := d.addHost(d.addOpen()), d.addHost(d.addOpen())
+	x, y := &d.f.Hosts[a], &d.f.Hosts[b]
+	x.Peers, y.Peers = []scenario.Peer{{Host: y.Name, Endpoint: y.Name}}, []scenario.Peer{{Host: x.Name}}
+	at := d.span(second, 10*second)
+	d.f.Traffic = append(d.f.Traffic,
+		scenario.Flow{Kind: "udp", From: x.Name, To: y.Name, Start: at, Every: 400 * second},
+		scenario.Flow{Kind: "udp", From: y.Name, To: x.Name, Start: at + 170*second, Every: 400 * second})
 }

@@ -74,7 +74,7 @@ var onLines = []ingredient{
 	{"normal-jitter", jitter("normal")},
 	{"heavy-tail", jitter("pareto")},
 	{"trace", simple(minute, 4*minute, func(*drawer) scenario.Rule {
-		return scenario.Rule{Kind: "trace", CSV: "0s,40ms,0\n20s,200ms,2%\n40s,900ms,10%\n", Loop: true}
+		return scenario.Rule{Kind: "trace", CSV: "0s,40ms,0\n20s,200ms,2%\n40s,900ms,10%", Loop: true}
 	})},
 	{"queue", func(d *drawer) {
 		d.busy(20*second, scenario.Rule{Kind: "queue", Rate: scenario.Rate(d.in(50, 200) * 1000)})

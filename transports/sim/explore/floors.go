@@ -112,8 +112,11 @@ func percent(n, all int) string {
 	return fmt.Sprintf("%d.%d %%", n*100/all, n*1000/all%10)
 }
 
-// OK reports whether no seed failed and all floors that count were met.
+// OK reports whether a seed ran, none failed and all floors that count were met.
 func (s *Summary) OK() bool {
+	if len(s.Runs) == 0 {
+		return false
+	}
 	for _, f := range s.Floors() {
 		if f.Asserted && !f.Met {
 			return false

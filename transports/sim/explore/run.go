@@ -14,7 +14,8 @@ import (
 type Options struct {
 	// NewDevice makes the cores; nil: protocol.New.
 	NewDevice func(protocol.Config) (*protocol.Device, error)
-	// Spoil, if set, is called with each new core of some hosts: so known-bad ones get in. The checkers learn nothing of it.
+	// Spoil, if set, is called with each new core of some hosts: so known-bad ones get in. The checkers learn nothing of
+	// it.
 	Spoil func(*protocol.Device)
 	// Spoiled names the hosts that it is called for; nil: all.
 	Spoiled []string

@@ -8,7 +8,7 @@ import (
 
 // ShrinkLimit bounds the work of one [Shrink] in events of the simulator, so that it ends, and with the same file
 // everywhere: a limit in seconds would depend on the machine.
-const ShrinkLimit = 3_000_000
+const ShrinkLimit = 1_500_000
 
 // Shrunk is what a [Shrink] came to.
 type Shrunk struct {

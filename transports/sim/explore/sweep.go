@@ -1,9 +1,7 @@
 package explore
 
 import (
-	"context"
 	"fmt"
-	"sync"
 
 	"github.com/purewire/purewire/transports/sim"
 )
@@ -13,9 +11,8 @@ type Plan struct {
 	From, To uint64 // seeds, both included
 	// Shard is which part of them, from 1 to Shards: every Shards-th seed. Zero Shards: all.
 	Shard, Shards uint64
-	Jobs          int // how many run at once; at least 1
 	// Failures is after how many seeds that fail no more are begun; zero: never. Which ones those are does not depend on
-	// Jobs.
+	// how many run at once.
 	Failures int
 	Options  Options
 }
@@ -29,8 +26,6 @@ func (p *Plan) Validate() error {
 		return fmt.Errorf("seeds %d..%d: more than %d at once; use shards and several ranges", p.From, p.To, mostSeeds)
 	case p.Shards > 0 && (p.Shard < 1 || p.Shard > p.Shards):
 		return fmt.Errorf("shard %d/%d: it must be from 1 to %d", p.Shard, p.Shards, p.Shards)
-	case p.Jobs < 1:
-		return fmt.Errorf("%d jobs: at least one is needed", p.Jobs)
 	}
 	return nil
 }
@@ -48,64 +43,69 @@ func (p *Plan) Seeds() (list []uint64) {
 	return list
 }
 
-// Sweep runs the seeds of a plan and calls done with each outcome, in the order of the seeds, one at a time. It ends
-// early, without an error, when ctx is done or enough seeds have failed. An error is a mistake of this package: a seed
-// whose scenario cannot be run.
-func Sweep(ctx context.Context, p Plan, done func(*Outcome)) error {
+// Sweep runs the seeds of a plan, one after the other, and calls done with each outcome. It ends early, without an
+// error, when enough seeds have failed. An error is a mistake of this package: a seed whose scenario cannot be run.
+func Sweep(p Plan, done func(*Outcome)) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	seeds := p.Seeds()
-	type numbered struct {
-		i   int
-		out *Outcome
-		err error
-	}
-	work, results := make(chan int), make(chan numbered)
-	var workers sync.WaitGroup
-	for range min(p.Jobs, len(seeds)) {
-		workers.Add(1)
-		go func() {
-			defer workers.Done()
-			for i := range work {
-				out, err := Seed(seeds[i], p.Options)
-				results <- numbered{i, out, err}
-			}
-		}()
-	}
-	go func() {
-		for i := 0; i < len(seeds) && ctx.Err() == nil; i++ {
-			work <- i
+	c := NewCollector(&p, done)
+	for i, seed := range p.Seeds() {
+		if c.Over() {
+			break
 		}
-		close(work)
-		workers.Wait()
-		close(results)
-	}()
-	// Outcomes come in any order; those that are early wait.
-	early := map[int]numbered{}
-	next, failures := 0, 0
-	var failed error
-	for r := range results {
-		early[r.i] = r
-		for n, ok := early[next]; ok && failed == nil && (p.Failures == 0 || failures < p.Failures); n, ok = early[next] {
-			delete(early, next)
-			next++
-			if n.err != nil {
-				failed = n.err
-				stop()
-				continue
+		c.Put(i, seed, p.Options)()
+	}
+	return c.Err()
+}
+
+// Collector takes the outcomes of a plan in any order, as they come from several processors, and shows them in the
+// order of the seeds. It belongs to one goroutine.
+type Collector struct {
+	plan     *Plan
+	done     func(*Outcome)
+	early    map[int]result
+	next     int
+	failures int
+	err      error
+}
+
+type result struct {
+	out *Outcome
+	err error
+}
+
+// NewCollector makes one that calls done with each outcome.
+func NewCollector(p *Plan, done func(*Outcome)) *Collector {
+	return &Collector{plan: p, done: done, early: map[int]result{}}
+}
+
+// Over reports whether no more outcomes are wanted: enough seeds have failed, or one could not be run.
+func (c *Collector) Over() bool {
+	return c.err != nil || c.plan.Failures > 0 && c.failures >= c.plan.Failures
+}
+
+// Err says why a seed could not be run.
+func (c *Collector) Err() error { return c.err }
+
+// Put runs seed number i of the plan's list and gives what hands its outcome to the collector. The running may happen
+// anywhere; what it gives must be called where the collector is.
+func (c *Collector) Put(i int, seed uint64, o Options) (deliver func()) {
+	out, err := Seed(seed, o)
+	return func() {
+		c.early[i] = result{out, err}
+		for r, ok := c.early[c.next]; ok && !c.Over(); r, ok = c.early[c.next] {
+			delete(c.early, c.next)
+			c.next++
+			if c.err = r.err; r.err != nil {
+				return
 			}
-			done(n.out)
-			if n.out.Failed() {
-				if failures++; failures == p.Failures {
-					stop()
-				}
+			c.done(r.out)
+			if r.out.Failed() {
+				c.failures++
 			}
 		}
 	}
-	return failed
 }
 
 // Seed runs one seed. If there is something to spoil with, half of the seeds have it in all hosts, the others in some.

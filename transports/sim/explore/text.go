@@ -11,7 +11,8 @@ import (
 )
 
 // WriteText tells what an exploration came to: what trouble took effect, what was covered, who owed recovery, the
-// floors, and which seeds failed. Of an exploration of a known-bad core, which ends early, only the last is of interest.
+// floors, and which seeds failed. Of an exploration of a known-bad core, which ends early, only the last is of
+// interest.
 func (s *Summary) WriteText(w io.Writer) error {
 	p := &pages{w: w}
 	if s.Sabotage == "" {
@@ -44,6 +45,8 @@ func (s *Summary) Line() string {
 	case len(s.Failures) > 0:
 		f := &s.Failures[0]
 		return fmt.Sprintf("%s: BROKEN: %d failed, first seed %d: %s", text, len(s.Failures), f.Seed, f.Checker)
+	case n == 0:
+		return text + ": NOTHING was explored"
 	case len(unmet) > 0:
 		return text + ": no checker was broken, but NOT ENOUGH was explored: " + strings.Join(unmet, ", ")
 	}

@@ -1,6 +1,6 @@
-// Package report tells people and programs what happened in a simulated run: [Text] for the ones, [JSON] for the
-// others. Both are observers of a run and depend on nothing but its records and its result, so that the same scenario
-// and seed give the same bytes.
+// Package report tells people and programs what happened in a simulated run: [Text] and [HTML] for the ones, [JSON] and
+// [Events] for the others. All are observers of a run and depend on nothing but its records and its result, so that the
+// same scenario and seed give the same bytes.
 //
 // # Text
 //
@@ -66,4 +66,22 @@
 //	expectations [{text, met, got: what was measured}], if the scenario has any
 //
 // It holds no key.
+//
+// # Events
+//
+// One object per line, for every record but those that hold keys, with the fields of events above, and besides:
+//
+//	kind         also datagram, inner-sent, inner-forwarded and inner-delivered; a fate for every datagram
+//	message      of a datagram: initiation, response, cookie-reply, transport, keepalive or junk, by its first byte and
+//	             length
+//	delay_ns     of inner-delivered: since the packet was made; of a reply: since the question was
+//	datagram     of inner-delivered: the one that carried it
+//
+// # HTML
+//
+// One page that loads nothing: a lane per host with its networks, sessions and timers; every message as a line from
+// sender to receiver; plots of the inner traffic and its latency; faults as bands; a list of events with a search;
+// tables; and a comparison with another run, which [ReadRun] reads from JSON. #e=N behind its address leads to the
+// event with the number N, which is seq in JSON and in Events; timers are counted on their own, #e=tN. The data is a
+// JSON object in the page; its columns are explained at their types, in html_rows.go, and may change.
 package report

@@ -83,6 +83,8 @@ type jsonEvent struct {
 	Dst       string     `json:"dst,omitempty"`
 	Inner     *jsonInner `json:"inner,omitempty"`
 	Checker   string     `json:"checker,omitempty"`
+	Message   string     `json:"message,omitempty"`
+	Delay     int64      `json:"delay_ns,omitempty"`
 }
 
 type jsonInner struct {
@@ -99,6 +101,14 @@ func NewJSON(w io.Writer, s *sim.Scenario, seed uint64) *JSON {
 	j := &JSON{w: w, digest: sha256.New(), first: true}
 	j.enc = json.NewEncoder(&j.buf)
 	j.enc.SetEscapeHTML(false)
+	b := j.encode(headOf(s, seed))
+	j.write(b[:len(b)-1]) // without its brace: the object goes on
+	j.write([]byte(",\n\"events\":["))
+	return j
+}
+
+// headOf tells what the run starts from.
+func headOf(s *sim.Scenario, seed uint64) jsonHead {
 	wall := s.Wall
 	if wall.IsZero() {
 		wall = sim.DefaultWall
@@ -118,10 +128,7 @@ func NewJSON(w io.Writer, s *sim.Scenario, seed uint64) *JSON {
 		}
 		head.Networks = append(head.Networks, l)
 	}
-	b := j.encode(head)
-	j.write(b[:len(b)-1]) // without its brace: the object goes on
-	j.write([]byte(",\n\"events\":["))
-	return j
+	return head
 }
 
 // encode gives v as JSON without the newline behind it. It is good until the next call.
@@ -327,7 +334,16 @@ type jsonViolation struct {
 
 // Finish ends the object with what the run came to, and gives the first error of all writing.
 func (j *JSON) Finish(r *sim.Result) error {
-	tail := jsonTail{Digest: hex.EncodeToString(j.digest.Sum(nil)), OK: r.OK() && r.Met(), Virtual: int64(r.Virtual),
+	tail := tailOf(r, hex.EncodeToString(j.digest.Sum(nil)), j.start)
+	j.write([]byte("\n],\n"))
+	j.write(j.encode(tail)[1:]) // without its brace: the object is open
+	j.write([]byte("\n"))
+	return j.err
+}
+
+// tailOf tells what the run came to.
+func tailOf(r *sim.Result, digest string, start timers.Time) jsonTail {
+	tail := jsonTail{Digest: digest, OK: r.OK() && r.Met(), Virtual: int64(r.Virtual),
 		Datagrams: r.Datagrams, Fates: []jsonCount{}, Tunnels: []jsonTunnel{}, Hosts: []jsonHost{},
 		Checkers: []jsonChecker{}, Violations: []jsonViolation{}, Flows: flowsJSON(r),
 		Disturbances: disturbancesJSON(r)}
@@ -352,15 +368,12 @@ func (j *JSON) Finish(r *sim.Result) error {
 		tail.Checkers = append(tail.Checkers, jsonChecker(c))
 	}
 	for _, v := range r.Violations {
-		tail.Violations = append(tail.Violations, jsonViolation{int64(v.At.Sub(j.start)), v.Host, v.Checker, v.Text})
+		tail.Violations = append(tail.Violations, jsonViolation{int64(v.At.Sub(start)), v.Host, v.Checker, v.Text})
 	}
 	for _, e := range r.Expectations {
 		tail.Expectations = append(tail.Expectations, jsonExpectation(e))
 	}
-	j.write([]byte("\n],\n"))
-	j.write(j.encode(tail)[1:]) // without its brace: the object is open
-	j.write([]byte("\n"))
-	return j.err
+	return tail
 }
 
 func tunnel(u *sim.TunnelResult) jsonTunnel {

@@ -15,6 +15,7 @@ func (t *Text) Finish(r *sim.Result) error {
 	t.calm(true)
 	t.tunnels(r)
 	t.flows(r)
+	t.recoveries(r)
 	t.lossTable()
 	t.refusalTable()
 	t.verdicts(r)
