@@ -200,6 +200,16 @@ func TestLiveness(t *testing.T) {
 			natted(homeNAT())(sc)
 			sc.Flows = sc.Flows[1:]
 		}, "no-traffic", "no-way", 0},
+		{"NAT that forgets between two packets", func(sc *Scenario) {
+			natted(NAT{Filtering: AddressPortDependent, Timeout: 6 * time.Second})(sc)
+			sc.Flows[0].Interval, sc.Flows[1].Interval = 17400*time.Millisecond, 19*time.Second
+			sc.Duration = 400 * time.Second
+		}, "", "no-way", 0},
+		{"NAT that forgets later", func(sc *Scenario) {
+			natted(NAT{Filtering: AddressPortDependent, Timeout: 18 * time.Second})(sc)
+			sc.Flows[0].Interval, sc.Flows[1].Interval = 17400*time.Millisecond, 19*time.Second
+			sc.Duration = 400 * time.Second
+		}, "", "", 0},
 		{"firewall", func(sc *Scenario) { sc.Networks[1].Firewall = &Firewall{} }, "", "", 0},
 		{"no UDP", func(sc *Scenario) { sc.Networks[1].Firewall = &Firewall{BlockUDP: true} }, "no-way", "no-way", 0},
 		{"peer gone", act(Action{At: at20, Kind: ActionRemovePeer, Host: "a", Peer: "b"}), "no-peer", "no-peer", 0},

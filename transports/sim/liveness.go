@@ -131,6 +131,10 @@ func (s *Sim) owes(o *owing) {
 		if o.end.fed {
 			gap = max(o.end.gap, o.end.wait)
 		}
+		if !s.opens(y, back, gap) {
+			o.Exempt = "no-way"
+			return
+		}
 		own, why = other+gap, reason+" by "+y.cfg.Name+", then "+seconds(gap)+" until there is something to send"
 	}
 	o.Bound, o.Why = own+s.slowness(x, y, own), why
@@ -157,6 +161,31 @@ func (s *Sim) initiates(x *node, e *tunnelEnd, y *node) (within time.Duration, w
 	k := time.Duration(e.keepalive) * time.Second
 	return k + rejectAfter + shaking + wayTime, fmt.Sprintf("%s until the old key is useless (KEY-10), "+
 		"%s until a keepalive is due (TIMER-20), %s to shake hands", seconds(rejectAfter), seconds(k), seconds(shaking)), true
+}
+
+// opens reports whether the way that y's messages open to itself, through NATs and firewalls that forget, is open when
+// something comes every gap: it never closes between two messages of y, or not for long enough to be missed each time.
+func (s *Sim) opens(y *node, x *tunnelEnd, gap time.Duration) bool {
+	every := time.Duration(x.keepalive) * time.Second
+	if x.fed && (every == 0 || x.gap < every) {
+		every = x.gap
+	}
+	seg, _ := y.source(netip.Addr{}, x.where.Addr())
+	for ; seg != nil; seg = seg.parent {
+		var idle []time.Duration
+		if seg.fw != nil {
+			idle = append(idle, seg.fw.cfg.Timeout)
+		}
+		if t := seg.cfg.NAT; t != nil {
+			idle = append(idle, t.Timeout)
+		}
+		for _, d := range idle {
+			if d > 0 && d <= every && d <= gap {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // behind reports whether the timestamps of x are not greater than one that its peer took from it (TAI-02): then x is
