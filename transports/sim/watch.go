@@ -209,16 +209,22 @@ func (s *Sim) violate(host, checker, text string) {
 	s.watch.as(checker, func(w *watch) { w.fault(host, "%s", text) })
 }
 
-// ledger is the list of inner packets that went into tunnels. It forgets them after ten minutes, when no key can bring
+// ledger is the list of inner packets that went into tunnels. It forgets those that left after ten minutes, when no key can bring
 // them out any more: they wait under 110 s for a handshake and then live as long as the key, 180 s.
 type ledger struct {
 	packets map[packetKey]*sentPacket // looked up only
 	order   []*sentPacket             // the oldest first
 	first   int
+	waiting []*sentPacket // of those forgotten in order, what has not left yet: it may wait for a handshake
 	spare   []*sentPacket
 }
 
-const ledgerMemory = 600e9
+// How long a packet is remembered, in nanoseconds: one that has left, and one that has not. Persistent keepalives start
+// handshakes without end (TIMER-20), and what waits for one is given up only when 20 attempts in a row failed.
+const (
+	ledgerMemory  = 600e9
+	waitingMemory = 7200e9
+)
 
 // packetKey names an inner packet on one leg of its way.
 type packetKey struct {
@@ -240,12 +246,17 @@ type sentPacket struct {
 func (l *ledger) add(now timers.Time, host string, r *Record) {
 	for l.first < len(l.order) && now-l.order[l.first].at > ledgerMemory {
 		old := l.order[l.first]
-		if l.packets[old.key] == old {
-			delete(l.packets, old.key)
-		}
-		l.spare = append(l.spare, old)
 		l.order[l.first] = nil
 		l.first++
+		if !old.left {
+			l.waiting = append(l.waiting, old)
+			continue
+		}
+		l.forget(old)
+	}
+	for len(l.waiting) > 0 && now-l.waiting[0].at > waitingMemory {
+		l.forget(l.waiting[0])
+		l.waiting = l.waiting[1:]
 	}
 	if l.first > 1024 && l.first > len(l.order)/2 {
 		l.order = append(l.order[:0], l.order[l.first:]...)
@@ -259,6 +270,13 @@ func (l *ledger) add(now timers.Time, host string, r *Record) {
 		data: append(p.data[:0], r.Inner.Data...)}
 	l.packets[p.key] = p
 	l.order = append(l.order, p)
+}
+
+func (l *ledger) forget(p *sentPacket) {
+	if l.packets[p.key] == p {
+		delete(l.packets, p.key)
+	}
+	l.spare = append(l.spare, p)
 }
 
 func (l *ledger) find(host string, in *Inner) *sentPacket {
