@@ -111,6 +111,9 @@ func (keyLife) see(w *watch, r *Record) {
 }
 
 func (w *watch) age(host string, s *session, end int, does string) {
+	if !s.alive[end] && end == endInitiator && s.reached {
+		s.begin(end, w.s.byName[host]) // its fate is told when all jobs are done that it was the cause of
+	}
 	if !s.alive[end] {
 		w.fault(host, "%s with a key that it cannot have yet", does)
 	} else if s.epoch[end] != w.s.byName[host].epoch {

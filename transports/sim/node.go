@@ -240,6 +240,7 @@ func (n *node) receive(d *datagram, at netip.Addr) {
 	n.oneDgram = append(n.oneDgram[:0], protocol.Datagram{
 		Packet:   protocol.Packet{Buf: n.received, Len: len(n.received)},
 		Endpoint: protocol.Endpoint{Remote: d.src, Local: at}, TOS: d.tos})
+	n.s.watch.reached(d.number, n.cfg.Name)
 	n.batch.Reset()
 	n.dev.HandleDatagrams(n.now(), n.oneDgram, &n.batch)
 	n.settle(d)

@@ -66,6 +66,7 @@ type session struct {
 	born                 [2]timers.Time // by the clock of the end's host
 	alive                [2]bool        // the end has the key: born is set
 	epoch                [2]int         // of the end's host when it got the key
+	reached              bool           // the response came to the initiator's host, which may still be at work on it
 	confirmed            bool           // the responder took a transport message on it (HS-16)
 	aged                 bool           // the initiator sent on it when it was old enough for a new one: at agedAt
 	agedAt               timers.Time

@@ -175,6 +175,13 @@ func (w *watch) settle(r *Record) {
 	}
 }
 
+// reached notes that a datagram came to a host, before the host has made anything of it.
+func (w *watch) reached(number uint64, host string) {
+	if c := w.of(number); c != nil && c.kind == typeResponse && c.session != nil && c.session.initiator == host {
+		c.session.reached = true
+	}
+}
+
 // genuine reports whether the fate shows that the receiver found the datagram authentic: an inner packet that is bad or
 // lies about its source does not make the message less so (INNER-07). What somebody on the path sends once more is
 // as genuine as the first time, if that is the time that counts.
@@ -209,8 +216,8 @@ func (s *Sim) violate(host, checker, text string) {
 	s.watch.as(checker, func(w *watch) { w.fault(host, "%s", text) })
 }
 
-// ledger is the list of inner packets that went into tunnels. It forgets those that left after ten minutes, when no key can bring
-// them out any more: they wait under 110 s for a handshake and then live as long as the key, 180 s.
+// ledger is the list of inner packets that went into tunnels. It forgets those that left after ten minutes, when no key
+// can bring them out any more.
 type ledger struct {
 	packets map[packetKey]*sentPacket // looked up only
 	order   []*sentPacket             // the oldest first
