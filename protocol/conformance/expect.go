@@ -26,8 +26,11 @@ func (t *T) due(q Quantity, ref Stamp, nominal time.Duration) Window {
 	if tol.Eighth {
 		w.Max += nominal / 8
 	}
-	if q == Prompt {
+	switch q {
+	case Prompt:
 		w.Min = 0
+	case Persistent, Retransmit, DeadPeer:
+		w.Min -= t.Caps.ahead()
 	}
 	return w
 }

@@ -272,11 +272,29 @@ func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
 	res.Seed = r.o.Seed
 	if !decided(res) {
 		res.Notes = append(res.Notes, h.strayed(res.Trace)...)
+		if !died {
+			h.excuse(&res)
+		}
 		if died = died || h.lost(); died {
 			res.Stderr = h.last()
 		}
 	}
 	return res, died
+}
+
+// excuse takes a failure for none if the machine stood still for long shortly before: what the case counted on, that
+// its answer would be in time for one, may not have been so, although the deciding window was.
+func (h *hub) excuse(r *Result) {
+	const shortly, long = 10 * time.Second, 300 * time.Millisecond
+	if (r.Verdict != Fail && r.Verdict != Warn) || h.real == nil || h.dead() {
+		return
+	}
+	defer func() { _ = recover() }() // it dies just now, or the run was ended
+	now := h.now()
+	if d := h.stalled(max(0, now.Add(-shortly)), now); d > long {
+		r.Verdict, r.Reason = Inconclusive, fmt.Sprintf("the machine stood still for %v shortly before: %s",
+			d.Round(time.Millisecond), r.Reason)
+	}
 }
 
 func notStarted(c Case, err error) Result {

@@ -77,6 +77,15 @@ func (c Capabilities) tolerance(q Quantity) Tolerance {
 	panic(fmt.Sprintf("conformance: no tolerance for %q", q))
 }
 
+// ahead is how much too early something may seem that is counted from what the target itself sent: it takes the time
+// first, and the datagram leaves after that, at once or when it gets a core again.
+func (c Capabilities) ahead() time.Duration {
+	if c.Virtual {
+		return 0
+	}
+	return 10 * time.Millisecond
+}
+
 // Window is a span of time in which something is due, counted from a Stamp. Cases get one from T.
 type Window struct {
 	From     Stamp
