@@ -223,6 +223,10 @@ func TestLiveness(t *testing.T) {
 			sc.Flows, sc.Hosts[0].Peers[0].Keepalive, sc.Duration = nil, 25, 400*time.Second
 			act(Action{At: 39 * time.Second, Kind: ActionRestart, Host: "b"})(sc)
 		}, "", "no-traffic", 60 * time.Second},
+		{"keepalives of both", func(sc *Scenario) {
+			sc.Flows, sc.Hosts[0].Peers[0].Keepalive, sc.Hosts[1].Peers[0].Keepalive = nil, 15, 25
+			sc.Duration = 400 * time.Second
+		}, "", "no-traffic", 0},
 		{"short", func(sc *Scenario) { sc.Heal = 90 * time.Second }, "short-run", "short-run", 0},
 	} {
 		sc := two()

@@ -112,7 +112,7 @@ func (s *Sim) owes(o *owing) {
 	case o.end.public != y.public || back.public != x.public || o.end.psk != back.psk:
 		o.Exempt = "keys"
 		return
-	case !o.end.fed && o.end.keepalive == 0:
+	case !o.end.fed && (o.end.keepalive == 0 || o.end.postponed(back)):
 		o.Exempt = "no-traffic"
 		return
 	}
@@ -161,6 +161,13 @@ func (s *Sim) initiates(x *node, e *tunnelEnd, y *node) (within time.Duration, w
 	k := time.Duration(e.keepalive) * time.Second
 	return k + rejectAfter + shaking + wayTime, fmt.Sprintf("%s until the old key is useless (KEY-10), "+
 		"%s until a keepalive is due (TIMER-20), %s to shake hands", seconds(rejectAfter), seconds(k), seconds(shaking)), true
+}
+
+// postponed reports whether the persistent keepalive to a peer is never due, because the peer's own come more often: each
+// message that is received puts it off (TIMER-19), and none of them is data, which would be answered (TIMER-12). A
+// drifting clock may be an eighth off.
+func (e *tunnelEnd) postponed(back *tunnelEnd) bool {
+	return !back.fed && back.keepalive > 0 && uint32(back.keepalive)*8 <= uint32(e.keepalive)*9
 }
 
 // opens reports whether the way that y's messages open to itself, through NATs and firewalls that forget, is open when
