@@ -163,9 +163,9 @@ func (s *Sim) initiates(x *node, e *tunnelEnd, y *node) (within time.Duration, w
 		"%s until a keepalive is due (TIMER-20), %s to shake hands", seconds(rejectAfter), seconds(k), seconds(shaking)), true
 }
 
-// postponed reports whether the persistent keepalive to a peer is never due, because the peer's own come more often: each
-// message that is received puts it off (TIMER-19), and none of them is data, which would be answered (TIMER-12). A
-// drifting clock may be an eighth off.
+// postponed reports whether the persistent keepalive to a peer is never due, because the peer's own come more often:
+// each message that is received puts it off (TIMER-19), and none of them is data, which would be answered (TIMER-12).
+// A drifting clock may be an eighth off.
 func (e *tunnelEnd) postponed(back *tunnelEnd) bool {
 	return !back.fed && back.keepalive > 0 && uint32(back.keepalive)*8 <= uint32(e.keepalive)*9
 }
