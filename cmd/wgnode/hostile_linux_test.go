@@ -205,6 +205,9 @@ func capture(to netip.AddrPort, count int) (got [][]byte, err error) {
 	b := make([]byte, 1<<16)
 	for len(got) < count {
 		n, _, err := unix.Recvfrom(fd, b, 0)
+		if errors.Is(err, unix.EINTR) { // a signal of the Go runtime's: a call with a timeout is not restarted
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
