@@ -273,7 +273,7 @@ var trafficWhileRekeying = keyCase("rotation/nothing-lost", []string{"KEY-08"}, 
 	"Packets that are sent while sessions change all arrive, once and readable",
 	"Renewals happen all the time, and nobody must notice.", func(t *T) {
 		p := t.Peer()
-		s := p.Handshake()
+		p.Handshake()
 		t.Forget()
 		rounds := 5
 		if t.Case.Role == Initiator {
@@ -287,6 +287,7 @@ var trafficWhileRekeying = keyCase("rotation/nothing-lost", []string{"KEY-08"}, 
 		}
 		for range rounds {
 			burst()
+			var s *Session
 			if t.Case.Role == Initiator {
 				g := next(t, Initiation.To(p), t.Due(DeadPeer, t.Last()).Max+time.Second)
 				t.Check(g != nil, "an initiation after 15 s of silence", "none")

@@ -136,10 +136,10 @@ var lifeMore = []Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			at := p.Send(s.Seal(pad(p.Inbound())))
+			p.Send(s.Seal(pad(p.Inbound())))
 			t.SetWall(t.Setup.Wall.Add(24 * time.Hour))
 			t.Premise(func() { s.Fetch(p.Outbound()) })
-			at = p.Send(s.Seal(pad(p.Inbound())))
+			at := p.Send(s.Seal(pad(p.Inbound())))
 			p.Expect(Keepalive.On(s), t.Due(Passive, at))
 		},
 	},
