@@ -9,6 +9,7 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -79,11 +80,9 @@ func privateMounts() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
-	// A folder made on the host for this would stay behind, so where there is none all of /var/run is covered.
-	dir := socketFolder
-	if _, err := os.Stat(dir); err != nil {
-		dir = "/var/run"
-	}
+	// All of it: a mount point below would go with its folder as soon as somebody outside removed that, and one made for
+	// this would stay behind.
+	dir := filepath.Dir(socketFolder)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
 		return fmt.Errorf("mounting a private %s: %w", dir, err)
 	}

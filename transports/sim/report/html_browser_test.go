@@ -1,10 +1,10 @@
+//go:build !js
+
 package report
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +18,6 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"github.com/purewire/purewire/transports/sim"
 )
 
 // The limits of a page with 100,000 events.
@@ -151,45 +149,6 @@ func (v *visit) gesture(prepare, do string) float64 {
 func (v *visit) painted() float64 {
 	v.t.Helper()
 	return get[float64](v, `performance.getEntriesByName("painted")[0].startTime`)
-}
-
-func writePage(t *testing.T, s sim.Scenario, o HTMLOptions) (file string, text []byte) {
-	t.Helper()
-	var out bytes.Buffer
-	h := NewHTML(&out, &s, o)
-	run, err := sim.New(s, sim.Options{Seed: o.Seed, Observe: h.Observe, Trace: HTMLTrace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := run.Run()
-	if err := h.Finish(&r); err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.Join(t.TempDir(), "page.html")
-	if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return file, out.Bytes()
-}
-
-// busy is a hub with spokes behind lines that lose, which all send much.
-func busy() sim.Scenario {
-	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
-	line := sim.Line{Latency: 9 * time.Millisecond, Jitter: 9 * time.Millisecond, Loss: sim.Percent(1)}
-	s := sim.Scenario{Name: "busy", About: "</script><script>throw 'escape'</script> & as much as a page holds",
-		Duration: 10 * time.Minute,
-		Networks: []sim.Network{{Name: "centre", Prefix: prefix("203.0.113.0/24"), Up: line, Down: line}},
-		Hosts:    []sim.Host{{Name: "hub", Network: "centre", Inner: []netip.Addr{addr("10.0.0.1")}}},
-		Faults: []sim.Fault{{Name: "storm", From: 2 * time.Minute, Until: 150 * time.Second,
-			Rule: sim.Lose{Ratio: sim.Percent(30)}}}}
-	for i := range 5 {
-		name := fmt.Sprintf("spoke-%d", i+1)
-		s.Hosts[0].Peers = append(s.Hosts[0].Peers, sim.Peer{Host: name})
-		s.Hosts = append(s.Hosts, sim.Host{Name: name, Network: "centre",
-			Inner: []netip.Addr{addr(fmt.Sprintf("10.0.0.%d", i+2))}, Peers: []sim.Peer{{Host: "hub", Endpoint: "hub"}}})
-		s.Flows = append(s.Flows, sim.Flow{Kind: sim.FlowUDP, From: name, To: "hub", Interval: 60 * time.Millisecond})
-	}
-	return s
 }
 
 // A page of 100,000 events is small enough to mail, quick to appear and quick to answer.

@@ -6,6 +6,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,6 +20,45 @@ import (
 	"github.com/purewire/purewire/timers"
 	"github.com/purewire/purewire/transports/sim"
 )
+
+func writePage(t *testing.T, s sim.Scenario, o HTMLOptions) (file string, text []byte) {
+	t.Helper()
+	var out bytes.Buffer
+	h := NewHTML(&out, &s, o)
+	run, err := sim.New(s, sim.Options{Seed: o.Seed, Observe: h.Observe, Trace: HTMLTrace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run.Run()
+	if err := h.Finish(&r); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file, out.Bytes()
+}
+
+// busy is a hub with spokes behind lines that lose, which all send much.
+func busy() sim.Scenario {
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	line := sim.Line{Latency: 9 * time.Millisecond, Jitter: 9 * time.Millisecond, Loss: sim.Percent(1)}
+	s := sim.Scenario{Name: "busy", About: "</script><script>throw 'escape'</script> & as much as a page holds",
+		Duration: 10 * time.Minute,
+		Networks: []sim.Network{{Name: "centre", Prefix: prefix("203.0.113.0/24"), Up: line, Down: line}},
+		Hosts:    []sim.Host{{Name: "hub", Network: "centre", Inner: []netip.Addr{addr("10.0.0.1")}}},
+		Faults: []sim.Fault{{Name: "storm", From: 2 * time.Minute, Until: 150 * time.Second,
+			Rule: sim.Lose{Ratio: sim.Percent(30)}}}}
+	for i := range 5 {
+		name := fmt.Sprintf("spoke-%d", i+1)
+		s.Hosts[0].Peers = append(s.Hosts[0].Peers, sim.Peer{Host: name})
+		s.Hosts = append(s.Hosts, sim.Host{Name: name, Network: "centre",
+			Inner: []netip.Addr{addr(fmt.Sprintf("10.0.0.%d", i+2))}, Peers: []sim.Peer{{Host: "hub", Endpoint: "hub"}}})
+		s.Flows = append(s.Flows, sim.Flow{Kind: sim.FlowUDP, From: name, To: "hub", Interval: 60 * time.Millisecond})
+	}
+	return s
+}
 
 // dataOf reads back what the scripts of a page are given.
 func dataOf(t *testing.T, page []byte) (p pageJSON) {

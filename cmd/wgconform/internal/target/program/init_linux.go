@@ -173,11 +173,9 @@ func privateMounts() (folder string, err error) {
 			return "", fmt.Errorf("mounting %s: %w", dir, err)
 		}
 	}
-	// A folder made on the host for this would stay behind, so where there is none all of /var/run is covered.
-	dir := socketFolder
-	if _, err := os.Stat(dir); err != nil {
-		dir = filepath.Dir(dir)
-	}
+	// All of /var/run: a mount point below would go with its folder as soon as somebody outside removed that, and one
+	// made for this would stay behind.
+	dir := filepath.Dir(socketFolder)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
 		return "", fmt.Errorf("mounting a private %s: %w", dir, err)
 	}
