@@ -97,6 +97,13 @@ var arrows = []arrow{
 		list(std, "timers", "protocol/conformance", "github.com/go-json-experiment/json/..."),
 		list("protocol/conformance/coretarget", "protocol/conformance/peer"),
 	},
+	// A shim knows what it wraps, the suite's contract and the shim protocol: nothing of the core.
+	{
+		"cmd/wgconform/shims/wireguard-go",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/uapitext",
+			"golang.zx2c4.com/wireguard/conn", "golang.zx2c4.com/wireguard/device", "golang.zx2c4.com/wireguard/tun"),
+		list("cmd/wgconform/internal/..."),
+	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
