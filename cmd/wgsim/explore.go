@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/protocoltest"
 	"github.com/purewire/purewire/transports/sim/explore"
@@ -173,7 +174,7 @@ func (p *program) explore(ctx context.Context, f exploreFlags) error {
 			return err
 		}
 	}
-	if isTerminal(p.stderr) {
+	if shell.IsTerminal(p.stderr) {
 		fmt.Fprintf(p.stderr, "that took %s\n", time.Since(began).Round(time.Millisecond))
 	}
 	return p.conclude(story, f.json, summary)
@@ -222,7 +223,7 @@ type seedProgress struct {
 
 func newSeedProgress(stderr io.Writer, all int) *seedProgress {
 	p := &seedProgress{all: all, last: time.Now(), began: time.Now()}
-	if isTerminal(stderr) {
+	if shell.IsTerminal(stderr) {
 		p.w = stderr
 	}
 	return p
