@@ -16,10 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/purewire/purewire/cmd/internal/shell"
-	"github.com/purewire/purewire/protocol"
-	"github.com/purewire/purewire/protocol/protocoltest"
 	"github.com/purewire/purewire/transports/sim/explore"
-	"github.com/purewire/purewire/transports/sim/scenario"
 )
 
 // exploreFlags is what the user asked for.
@@ -115,22 +112,6 @@ func numbers(text, between string) (a, b uint64, err error) {
 	}
 	b, err = strconv.ParseUint(second, 10, 64)
 	return a, b, err
-}
-
-// spoiler gives what makes a core a known-bad one.
-func spoiler(name string) (func(*protocol.Device), error) {
-	var known []string
-	for _, d := range protocoltest.Defects() {
-		if d.Name == name {
-			return func(dev *protocol.Device) {
-				if err := protocoltest.WithDefect(dev, name); err != nil {
-					panic("wgsim: " + err.Error()) // the name was looked up
-				}
-			}, nil
-		}
-		known = append(known, d.Name)
-	}
-	return nil, fmt.Errorf("--sabotage: there is no known-bad core %q%s", name, scenario.DidYouMean(name, known))
 }
 
 // explore runs the seeds, then shrinks those that failed, then tells.
