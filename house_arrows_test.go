@@ -90,6 +90,10 @@ var arrows = []arrow{
 			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
 	},
+	// What the programs have in common is how they are called, nothing of what they do. Its part for test scripts is for
+	// tests alone, and has a row so that it is linked into no program.
+	{"cmd/internal/shell", list(std, "github.com/spf13/cobra"), nil},
+	{"cmd/internal/shell/shelltest", list(std, "github.com/rogpeppe/go-internal/testscript"), nil},
 	// The shim protocol knows the suite's contract only: implementations in Go that are not ours are served by it.
 	// This JSON says which field of a message is wrong, and takes no name for another in another case.
 	{
@@ -107,11 +111,11 @@ var arrows = []arrow{
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
-			"transports/...", "cmd/wgconform/internal/...",
+			"transports/...", "cmd/wgconform/internal/...", "cmd/internal/shell",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
 			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
-		nil,
+		list("cmd/internal/shell/shelltest"),
 	},
 	// The module root holds tests and examples only.
 	{".", list(std), list("timers", "routing", "protocol", "transports/...")},
