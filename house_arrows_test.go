@@ -107,6 +107,17 @@ var arrows = []arrow{
 		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/uapitext",
 			"golang.zx2c4.com/wireguard/conn", "golang.zx2c4.com/wireguard/device", "golang.zx2c4.com/wireguard/tun"),
 		list("cmd/wgconform/internal/..."),
+	// Its other end, and the check of shims, see them from outside only.
+	{
+		"cmd/wgconform/internal/target/shim",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/shim", "mvdan.cc/sh/v3/shell"),
+		list("protocol/conformance/coretarget"),
+	},
+	{
+		"cmd/wgconform/internal/shimcheck",
+		list(std, "timers", "protocol/conformance", "protocol/conformance/peer", "cmd/wgconform/internal/shim",
+			"cmd/wgconform/internal/target/shim"),
+		list("protocol/conformance/coretarget"),
 	},
 	{
 		"cmd/...",
