@@ -1,21 +1,55 @@
 package uapitext
 
 import (
-	"crypto/ecdh"
+	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/protocol/conformance/peer"
 )
+
+// unsupported is EOPNOTSUPP, by which an implementation says that it knows but cannot do what was asked.
+const unsupported = 95
+
+// Answer reads the answer to an operation and gives its lines before the errno. An errno other than 0 is an error, and
+// one that errors.Is errors.ErrUnsupported if it says so.
+func Answer(r io.Reader) (lines []string, err error) {
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		text, ends := strings.CutPrefix(s.Text(), "errno=")
+		if !ends {
+			if s.Text() != "" {
+				lines = append(lines, s.Text())
+			}
+			continue
+		}
+		switch number, err := strconv.Atoi(text); {
+		case err != nil:
+			return nil, fmt.Errorf("configuration socket: errno is %q", text)
+		case number == unsupported || number == -unsupported:
+			return nil, fmt.Errorf("the program refuses: errno=%d: %w", number, errors.ErrUnsupported)
+		case number != 0:
+			return nil, fmt.Errorf("the program refuses: errno=%d", number)
+		}
+		return lines, nil
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("configuration socket: %w", err)
+	}
+	return nil, errors.New("configuration socket: the answer ends without errno")
+}
 
 // State reads the lines of the answer to a get operation, without its errno. Keys that it does not know are for those
 // who do.
 func State(lines []string) (s conformance.State, err error) {
-	var peer *conformance.PeerState
+	var p *conformance.PeerState
 	var second, nano int64
 	for _, l := range lines {
 		key, value, ok := strings.Cut(l, "=")
@@ -24,12 +58,12 @@ func State(lines []string) (s conformance.State, err error) {
 		}
 		if key == "public_key" {
 			s.Peers = append(s.Peers, conformance.PeerState{})
-			peer, second, nano = &s.Peers[len(s.Peers)-1], 0, 0
-			peer.PublicKey, err = key32(value)
-		} else if peer == nil {
+			p, second, nano = &s.Peers[len(s.Peers)-1], 0, 0
+			p.PublicKey, err = key32(value)
+		} else if p == nil {
 			err = deviceLine(&s, key, value)
 		} else {
-			err = peerLine(peer, key, value, &second, &nano)
+			err = peerLine(p, key, value, &second, &nano)
 		}
 		if err != nil {
 			return s, fmt.Errorf("configuration socket: %s: %w", key, err)
@@ -43,7 +77,7 @@ func deviceLine(s *conformance.State, key, value string) error {
 	case "private_key":
 		k, err := key32(value)
 		if err == nil && k != (conformance.Key{}) {
-			s.PublicKey = PublicKey(k)
+			s.PublicKey = conformance.Key(peer.PairOf(peer.Key(k)).Public)
 		}
 		return err
 	case "own_public_key": // what boringtun says instead
@@ -100,13 +134,4 @@ func key32(text string) (k conformance.Key, err error) {
 		return k, err
 	}
 	return conformance.Key(b), nil
-}
-
-// PublicKey is the public key of a private one.
-func PublicKey(private conformance.Key) conformance.Key {
-	k, err := ecdh.X25519().NewPrivateKey(private[:])
-	if err != nil { // of another length than 32 bytes only
-		return conformance.Key{}
-	}
-	return conformance.Key(k.PublicKey().Bytes())
 }

@@ -1,7 +1,6 @@
 package wireguardgo
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net/netip"
@@ -180,7 +179,7 @@ func (l *life) configure(mtu *int, up *bool, text string) error {
 		l.tell(tun.EventDown)
 	}
 	if text != "" {
-		if err := l.set(text); err != nil {
+		if _, err := l.ask(text); err != nil {
 			return err
 		}
 	}
@@ -196,37 +195,19 @@ func (l *life) tell(e tun.Event) {
 	synctest.Wait()
 }
 
-func (l *life) set(text string) error {
+// ask makes a request on a connection of its own and gives the lines of the answer.
+func (l *life) ask(request string) (lines []string, err error) {
 	c := l.connect()
 	defer c.hangUp()
-	_, err := l.ask(c, text)
-	return err
-}
-
-// ask sends a request and gives the lines of the answer.
-func (l *life) ask(c *ipcConn, request string) (lines []string, err error) {
 	answer, _, err := c.converse(request)
 	if err != nil {
 		return nil, err
 	}
-	s := bufio.NewScanner(strings.NewReader(answer))
-	for s.Scan() {
-		switch number, ends := strings.CutPrefix(s.Text(), "errno="); {
-		case ends && number == "0":
-			return lines, nil
-		case ends:
-			return nil, fmt.Errorf("wireguard-go refuses: errno=%s", number)
-		case s.Text() != "":
-			lines = append(lines, s.Text())
-		}
-	}
-	return nil, fmt.Errorf("wireguard-go answers without errno: %q", answer)
+	return uapitext.Answer(strings.NewReader(answer))
 }
 
 func (l *life) state() (conformance.State, error) {
-	c := l.connect()
-	defer c.hangUp()
-	lines, err := l.ask(c, "get=1\n\n")
+	lines, err := l.ask("get=1\n\n")
 	if err != nil {
 		return conformance.State{}, err
 	}

@@ -1,14 +1,17 @@
 package wireguardgo
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,9 +28,9 @@ type Factory struct {
 	Log io.Writer  // gets the errors that devices log; nil: nobody
 }
 
-// Version is that of the module that the binary was built with. The build information of a test binary names no
-// modules, but the path of each source file does.
-func Version() string {
+// Version is that of the module that the binary was built with, and the binary's checksum. The build information of a
+// test binary names no modules, but the path of each source file does.
+var Version = sync.OnceValue(func() string {
 	const module = "golang.zx2c4.com/wireguard"
 	file, _ := runtime.FuncForPC(reflect.ValueOf(device.NewDevice).Pointer()).FileLine(0)
 	_, after, _ := strings.Cut(file, module+"@")
@@ -35,8 +38,14 @@ func Version() string {
 	if !ok { // a replace in go.mod, or a workspace
 		version = "from " + file
 	}
-	return module + " " + version + " " + runtime.Version()
-}
+	sum := "unknown"
+	if path, err := os.Executable(); err == nil {
+		if b, err := os.ReadFile(path); err == nil {
+			sum = fmt.Sprintf("%x", sha256.Sum256(b))[:16]
+		}
+	}
+	return module + " " + version + " " + runtime.Version() + " sha256:" + sum
+})
 
 // Capabilities implements conformance.Factory.
 func (Factory) Capabilities() conformance.Capabilities {
@@ -179,7 +188,7 @@ func (s *subject) Restart(now timers.Time, wall time.Time) (err error) {
 		err = l.configure(s.mtu, nil, "")
 		for _, text := range s.texts {
 			if err == nil {
-				err = l.set(text)
+				_, err = l.ask(text)
 			}
 		}
 		if err == nil {
