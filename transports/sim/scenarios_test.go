@@ -59,7 +59,6 @@ const ms = time.Millisecond
 func fibre() Line { return Line{Latency: 4 * ms, Jitter: ms} }
 func cable() Line { return Line{Latency: 9 * ms, Jitter: 3 * ms, Loss: Ratio{1, 1000}} }
 func wifi() Line  { return Line{Latency: 12 * ms, Jitter: 25 * ms, Loss: Percent(1)} }
-func cell() Line  { return Line{Latency: 35 * ms, Jitter: 30 * ms, Loss: Ratio{5, 1000}} }
 
 // The NATs of a home router, of a guest network and of a mobile operator.
 func homeNAT() NAT {
