@@ -7,17 +7,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/shimcheck"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
-// TestShim builds the shim as its documentation says and asks wgconform's client for every timer case (with -short a
-// few), for a few others of each sort of request, and for three that wireguard-go is known to fail: what it does wrong
-// is to be seen through the shim too.
-func TestShim(t *testing.T) {
+// build builds the shim as its documentation says.
+func build(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "wgshim")
 	if out, err := exec.Command("go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go test -c: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// TestShim asks the shim, through wgconform's client, for every timer case (with -short a few), for others of each sort
+// of request, and for three that wireguard-go is known to fail: what it does wrong is to be seen through the shim too.
+// Before that it is checked as a shim.
+func TestShim(t *testing.T) {
+	binary := build(t)
+	start := func(ctx context.Context) (*shim.Process, error) { return shim.Start(ctx, []string{binary}) }
+	if _, err := shimcheck.Run(t.Context(), shimcheck.Options{Runner: "a test", Start: start}, func(r shimcheck.Result) {
+		if r.Verdict == shimcheck.Failed {
+			t.Errorf("%s: %s", r.ID, r.Reason)
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 	f, err := shim.New(t.Context(), binary, "a test", "")
 	if err != nil {
