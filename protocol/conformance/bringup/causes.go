@@ -89,7 +89,7 @@ var causes = []Cause{
 	{"es-ss-swapped", "the products es and ss are mixed in the wrong order", rules("HS-02"), inStart},
 	{"es-is-ss", "es is computed with the static private key instead of the ephemeral one", rules("HS-02"), inStart},
 	{"ss-missing", "the product ss is not mixed in before the timestamp", rules("HS-02", "HS-06"), inStart},
-	{"dh-reversed", "the products of keys are in the wrong byte order: X25519 gives them little-endian, to be used as they are",
+	{"dh-reversed", "the products of keys are in the wrong byte order: what X25519 gives is used as it is",
 		rules("HS-02"), inStart},
 	{"static-no-hash", "the encrypted static is not mixed into the hash", rules("CRYPTO-07"), inStart},
 	{"static-hash-plain", "the static key is mixed into the hash in the clear instead of its ciphertext",

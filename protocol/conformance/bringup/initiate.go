@@ -28,7 +28,7 @@ var initiateQuestions = []Question{
 		ask: askResponse, psk: true},
 	{ID: "initiate/again", Title: "Unanswered, it initiates again after 5 s: new ephemeral, index and timestamp",
 		Rules: rules("HS-20", "TIMER-01"), Needs: needIn, ask: askAgain},
-	{ID: "initiate/cookie", Title: "After a cookie reply the next initiation has mac2", 
+	{ID: "initiate/cookie", Title: "After a cookie reply the next initiation has mac2",
 		Rules: rules("COOKIE-05", "COOKIE-06"), Needs: needIn, ask: askCookie},
 }
 

@@ -63,7 +63,7 @@ func sharedBy(right, hashed *ladder, local, own uint32) *shared {
 	r, h := right.steps[len(right.steps)-1], hashed.steps[len(hashed.steps)-1]
 	t1, t2 := peer.Key(r.T1), peer.Key(r.T2)
 	return &shared{handshake: right.steps, local: local, own: own,
-		to:   tunnel{key: t1, back: t2, single: t2, hash: peer.Key(h.T1), receiver: own},
+		to: tunnel{key: t1, back: t2, single: t2, hash: peer.Key(h.T1), receiver: own},
 		// Exchanged keys show where it receives; what it sends with the key that it receives with is one for both.
 		from: tunnel{key: t2, back: t2, single: t1, hash: peer.Key(h.T2), receiver: local}}
 }

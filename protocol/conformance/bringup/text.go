@@ -23,8 +23,7 @@ func WriteAnswer(w io.Writer, number int, a Answer) error {
 	return err
 }
 
-// WriteVerdict writes what the answers come to: the diagnosis if there is one, else what was left out and what to do
-// next.
+// WriteVerdict writes what the answers come to: the diagnosis if there is one, else what was left out.
 func WriteVerdict(w io.Writer, r *Report) error {
 	var b strings.Builder
 	if !r.Failed() {
@@ -76,7 +75,7 @@ func (r *Report) summary(b *strings.Builder) {
 		}
 		return
 	}
-	b.WriteString(". Next: wgconform run\n")
+	b.WriteString("\n")
 }
 
 // values writes the parting, the message and the key schedule.
