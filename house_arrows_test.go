@@ -76,8 +76,10 @@ var arrows = []arrow{
 		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6",
 			"github.com/chromedp/..."),
 	},
-	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
-	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},
+	// Namespaces for the tests of the two ends that need the machine's network: for tests alone.
+	{"transports/internal/netspace", list(std, "golang.org/x/sys/..."), nil},
+	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
+	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
 	{"transports/uapi", realEnd, list("transports/mem", "protocol/protocoltest")},
 
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
@@ -107,6 +109,18 @@ var arrows = []arrow{
 		"cmd/wgconform/internal/shim",
 		list(std, "timers", "protocol/conformance", "github.com/go-json-experiment/json/..."),
 		list("protocol/conformance/coretarget", "protocol/conformance/peer"),
+	},
+	// Its other end, and the check of shims, see them from outside only.
+	{
+		"cmd/wgconform/internal/target/shim",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/shim", "mvdan.cc/sh/v3/shell"),
+		list("protocol/conformance/coretarget"),
+	},
+	{
+		"cmd/wgconform/internal/shimcheck",
+		list(std, "timers", "protocol/conformance", "protocol/conformance/peer", "cmd/wgconform/internal/shim",
+			"cmd/wgconform/internal/target/shim"),
+		list("protocol/conformance/coretarget"),
 	},
 	{
 		"cmd/...",

@@ -11,10 +11,10 @@ func (p *program) vectorsCommand() *cobra.Command {
 	var seed uint64
 	c := &cobra.Command{
 		Use:   "vectors",
-		Short: "Print test vectors: handshakes with every intermediate value, KDF, macs, cookies, AEADs, low-order points",
-		Long: `Print test vectors for those who write an implementation: whole handshakes with every intermediate value and the
-messages that follow, the parts that they are made of, and messages that must be refused. The same seed gives the same
-vectors for ever. docs/vectors.schema.json describes the JSON.`,
+		Short: "Print test vectors: handshakes with every intermediate value, KDF, macs, cookies, low-order points",
+		Long: `Print test vectors for those who write an implementation: whole handshakes with every intermediate value and
+the messages that follow, the parts that they are made of, and messages that must be refused. The same seed gives the
+same vectors for ever. docs/vectors.schema.json describes the JSON.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v, err := bringup.NewVectors(seed)

@@ -21,7 +21,7 @@ var answerQuestions = []Question{
 		Rules: rules("CRYPTO-13"), ask: askEphemeral},
 	{ID: "answer/mac1", Title: "mac1 of the response is right", Rules: rules("COOKIE-01", "CRYPTO-05"), ask: askMAC1},
 	{ID: "answer/mac2", Title: "mac2 of the response is zero without a cookie", Rules: rules("COOKIE-04"), ask: askMAC2},
-	{ID: "answer/empty", Title: "The encrypted empty field opens: all of the key schedule is right",
+	{ID: "answer/empty", Title: "The encrypted empty field opens: the key schedule is right",
 		Rules: rules("CRYPTO-04", "CRYPTO-14"), ask: askEmpty},
 	{ID: "answer/psk", Title: "So it does with a preshared key", Rules: rules("CRYPTO-14"), ask: askEmpty, psk: true},
 }

@@ -3,13 +3,16 @@ package bringup_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/bringup"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
+	"github.com/purewire/purewire/protocol/protocoltest"
 )
 
 // bring asks a target and gives the report with its text.
@@ -142,10 +145,14 @@ var flawed = []struct{ flaw, question, code string }{
 	{"mac2-without-mac1", "initiate/cookie", "mac2-range"},
 }
 
-// TestBringupNamesTheCause brings up a small WireGuard with each of its mistakes. With -v it prints the table.
+// TestBringupNamesTheCause brings up a small WireGuard with each of its mistakes, or some of them with -short. With -v it
+// prints the table.
 func TestBringupNamesTheCause(t *testing.T) {
 	var table strings.Builder
 	for i, e := range flawed {
+		if testing.Short() && i%5 != 0 {
+			continue
+		}
 		code := e.code
 		if code == "" {
 			code = e.flaw
@@ -164,4 +171,103 @@ func TestBringupNamesTheCause(t *testing.T) {
 		fmt.Fprintf(&table, "%-33s %-25s %s\n", e.flaw, e.question, r.Diagnosis.Cause)
 	}
 	t.Logf("error → question, diagnosis\n%s", table.String())
+}
+
+// TestBringupWithoutInner: a target whose inner side nobody sees is asked what is left, and told why the rest is not.
+func TestBringupWithoutInner(t *testing.T) {
+	r, text := bring(t, tinyFactory{lacks: conformance.NeedInner})
+	if r.Failed() || len(r.Answers) != r.Total || !strings.Contains(text, "\n15 of 33 questions are answered rightly, 18 were "+
+		"left out:\n  the target has no inner side\n") {
+		t.Error(text)
+	}
+	r, text = bring(t, tinyFactory{flaw: "kdf-keyed", lacks: conformance.NeedInner})
+	if !r.Failed() || r.Diagnosis == nil || !slices.Equal(r.Diagnosis.Codes, []string{"kdf-keyed"}) {
+		t.Error(text)
+	}
+}
+
+// TestBringupUnknownCause: what no known mistake explains is said to be so, with the values to compare with.
+func TestBringupUnknownCause(t *testing.T) {
+	for flaw, question := range map[string]string{"construction-odd": "answer/any", "psk-odd": "answer/empty"} {
+		r, text := bring(t, tinyFactory{flaw: flaw})
+		d := r.Diagnosis
+		if !r.Failed() || r.Answers[len(r.Answers)-1].ID != question || d == nil || len(d.Codes) > 0 || len(d.Steps) < 7 ||
+			!strings.Contains(text, "none of the known mistakes explains it") ||
+			!strings.Contains(text, "the key schedule of this handshake, as it should be") {
+			t.Errorf("%s:\n%s", flaw, text)
+		}
+	}
+}
+
+// TestBringupSkips: what is skipped is not asked, so that one can go on past a mistake that is known.
+func TestBringupSkips(t *testing.T) {
+	r, err := bringup.Run(t.Context(), tinyFactory{flaw: "low-order"}, bringup.Options{Skip: []string{"*/low-order"}})
+	if err != nil || r.Failed() || len(r.Answers) != r.Total-1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestBringupTwoMistakes: two at once in what it initiates are told together, where one alone does not open a field.
+func TestBringupTwoMistakes(t *testing.T) {
+	r, text := bring(t, tinyFactory{flaw: "construction-nul", second: "aead-no-ad"})
+	d := r.Diagnosis
+	if !r.Failed() || d == nil || !slices.Equal(d.Codes, []string{"construction-nul", "aead-no-ad"}) ||
+		!strings.Contains(d.Cause, "; and ") || !strings.HasPrefix(d.Evidence, "it makes the same mistake in its own") {
+		t.Error(text)
+	}
+}
+
+// TestBringupEveryCauseHasARule: codes are told apart and rules exist in the list of the project.
+func TestBringupEveryCauseHasARule(t *testing.T) {
+	known, err := os.ReadFile("../../../docs/rules.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	check := func(what string, ids []string) {
+		if seen[what] || len(ids) == 0 {
+			t.Errorf("%s: twice, or without a rule", what)
+		}
+		seen[what] = true
+		for _, id := range ids {
+			if !bytes.Contains(known, []byte("\n"+id+"\t")) {
+				t.Errorf("%s: there is no rule %s", what, id)
+			}
+		}
+	}
+	for _, c := range bringup.Causes() {
+		check(c.Code, c.Rules)
+	}
+	for q := range bringup.Questions() {
+		check(q.ID, q.Rules)
+	}
+}
+
+// TestBringupBadCores: what bringup says of this project's known-bad cores, which were made for other tests.
+func TestBringupBadCores(t *testing.T) {
+	for _, e := range []struct{ defect, question, code string }{
+		{"ignore-psk", "answer/psk", "psk-zeros"},
+		{"reuse-ephemeral", "answer/ephemeral", "ephemeral-constant"},
+		{"skip-mac1", "refuse/mac1", "mac1-unchecked"},
+		{"ignore-timestamp", "refuse/replay", "timestamp-unchecked"},
+		{"no-replay-window", "session/replay", "replay-delivered"},
+		{"confirm-early", "session/unconfirmed", "unconfirmed-sends"},
+		{"keepalive-no-confirm", "session/send", "unconfirmed-by-keepalive"},
+		{"nonce-reuse", "session/send-counters", "counter-constant"},
+		{"no-padding", "session/send-padding", "padding-missing"},
+		{"no-trim", "session/receive-padding", "padding-kept"},
+		{"timestamp-offset", "initiate/timestamp", "timestamp-unix"},
+	} {
+		f := coretarget.Factory{Prepare: func(d *protocol.Device) {
+			if err := protocoltest.WithDefect(d, e.defect); err != nil {
+				t.Error(err)
+			}
+		}}
+		r, text := bring(t, f)
+		last := r.Answers[len(r.Answers)-1]
+		if !r.Failed() || last.ID != e.question || r.Diagnosis == nil ||
+			!slices.Equal(r.Diagnosis.Codes, []string{e.code}) {
+			t.Errorf("%s: want %s at %s:\n%s", e.defect, e.code, e.question, text)
+		}
+	}
 }

@@ -58,6 +58,13 @@ func shown(code, cause string, rules ...string) *Diagnosis {
 	return &Diagnosis{Codes: []string{code}, Cause: cause, Evidence: "the bytes show it", Rules: rules}
 }
 
+// did is a diagnosis of behaviour.
+func did(code, cause string, rules ...string) *Diagnosis {
+	d := shown(code, cause, rules...)
+	d.Evidence = "what it does shows it"
+	return d
+}
+
 // unknown is the diagnosis if nothing known explains the bytes.
 func unknown(cause string, rules ...string) *Diagnosis {
 	return &Diagnosis{Cause: cause, Evidence: "none of the known mistakes explains it", Rules: rules}

@@ -14,7 +14,7 @@ import (
 
 // initiateQuestions have the subject as initiator: an inner packet makes it begin.
 var initiateQuestions = []Question{
-	{ID: "initiate/any", Title: "An inner packet brings an initiation: 01 00 00 00, 148 bytes",
+	{ID: "initiate/any", Title: "An inner packet brings an initiation of 148 bytes",
 		Rules: rules("HS-01", "MSG-05"), Needs: needIn, ask: askInitiation},
 	{ID: "initiate/mac1", Title: "mac1 of the initiation is right, and mac2 zero", Rules: rules("COOKIE-01", "COOKIE-04"),
 		Needs: needIn, ask: askInitiationMACs},
@@ -22,11 +22,11 @@ var initiateQuestions = []Question{
 		Needs: needIn, ask: askStatic},
 	{ID: "initiate/timestamp", Title: "The encrypted timestamp opens, and is TAI64N of now",
 		Rules: rules("TAI-01", "TAI-08"), Needs: needIn, ask: askTimestamp},
-	{ID: "initiate/response", Title: "It takes the response, and sends what waits: counter 0, to the tester's index",
+	{ID: "initiate/response", Title: "It takes the response, and sends what waits",
 		Rules: rules("HS-14", "MSG-15"), Needs: needIn, ask: askResponse},
 	{ID: "initiate/psk", Title: "So it does with a preshared key", Rules: rules("CRYPTO-14"), Needs: needIn,
 		ask: askResponse, psk: true},
-	{ID: "initiate/again", Title: "Unanswered, it initiates again after 5 s: new ephemeral, index and timestamp",
+	{ID: "initiate/again", Title: "Unanswered, it initiates again after 5 s, all new",
 		Rules: rules("HS-20", "TIMER-01"), Needs: needIn, ask: askAgain},
 	{ID: "initiate/cookie", Title: "After a cookie reply the next initiation has mac2",
 		Rules: rules("COOKIE-05", "COOKIE-06"), Needs: needIn, ask: askCookie},
@@ -149,7 +149,7 @@ func (l *lab) untaken(g *conformance.Got, r *peer.Response) *Diagnosis {
 	packet := l.inbound(80)
 	s := &shared{to: tunnel{key: r.Session.SendKey, receiver: g.Sender()}}
 	if l.takes(s, nil, 0, packet) {
-		return shown("initiator-silent", "it takes the response and receives on the session, but sends nothing: the packets "+
+		return did("initiator-silent", "it takes the response and receives on the session, but sends nothing: the packets "+
 			"that wait, or else a keepalive, are due at once", "HS-14").of(r.Bytes)
 	}
 	if d := l.probeResponses(g.Bytes); d != nil {

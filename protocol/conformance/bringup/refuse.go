@@ -47,8 +47,8 @@ func askWrongMAC1(l *lab) {
 	first, last := l.p.Initiate(peer.Spec{}).Bytes, l.p.Initiate(peer.Spec{}).Bytes
 	first[at] ^= 1
 	last[at+15] ^= 0x80
-	l.refused(first, shown("mac1-unchecked", "mac1 of initiations is not checked", "COOKIE-02"))
-	l.refused(last, shown("mac1-compared-in-part", "only the first bytes of mac1 are compared", "COOKIE-02"))
+	l.refused(first, did("mac1-unchecked", "mac1 of initiations is not checked", "COOKIE-02"))
+	l.refused(last, did("mac1-compared-in-part", "only the first bytes of mac1 are compared", "COOKIE-02"))
 }
 
 func askForged(l *lab) {
@@ -56,7 +56,7 @@ func askForged(l *lab) {
 	other := peer.NewPair(l.Random)
 	other.Public = l.me().Static.Public
 	i := l.p.Initiate(peer.Spec{Static: &other})
-	l.refused(i.Bytes, shown("timestamp-unauthenticated", "the tag of the encrypted timestamp is not checked, or ss is "+
+	l.refused(i.Bytes, did("timestamp-unauthenticated", "the tag of the encrypted timestamp is not checked, or ss is "+
 		"not mixed in before it is: anybody can pass for this peer", "HS-06"))
 }
 
@@ -77,12 +77,12 @@ func askReplay(l *lab) {
 	var d *Diagnosis
 	switch {
 	case old != nil:
-		d = shown("timestamp-unchecked", "timestamps are not compared with the greatest one that was accepted: initiations "+
+		d = did("timestamp-unchecked", "timestamps are not compared with the greatest one that was accepted: initiations "+
 			"can be replayed", "TAI-02")
 	case same != nil:
-		d = shown("timestamp-equal", "an equal timestamp is taken: it has to be greater", "TAI-02")
+		d = did("timestamp-equal", "an equal timestamp is taken: it has to be greater", "TAI-02")
 	case reversed != nil:
-		d = shown("timestamp-compared-little-endian", "timestamps are compared from their last byte on: they are big-endian "+
+		d = did("timestamp-compared-little-endian", "timestamps are compared from their last byte on: they are big-endian "+
 			"numbers, as memcmp compares", "TAI-02")
 	default:
 		return
@@ -98,7 +98,7 @@ func askStranger(l *lab) {
 	stranger := l.NewPeer(conformance.PeerOptions{Name: "stranger", Stranger: true})
 	l.p = stranger
 	l.refused(stranger.Initiate(peer.Spec{}).Bytes,
-		shown("stranger-answered", "it answers a static key that is none of its peers'", "HS-05"))
+		did("stranger-answered", "it answers a static key that is none of its peers'", "HS-05"))
 	l.p = own
 }
 
@@ -107,7 +107,7 @@ func askLowOrder(l *lab) {
 	for _, point := range peer.LowOrderPoints()[:5] {
 		pair := peer.LowOrderPair(point)
 		i := l.p.Initiate(peer.Spec{Ephemeral: &pair})
-		d := shown("low-order", "a product of keys that is all zeros is not refused", "CRYPTO-11")
+		d := did("low-order", "a product of keys that is all zeros is not refused", "CRYPTO-11")
 		d.Parting = &Parting{Step: "e", Name: "Ei", Actual: point[:]}
 		l.refused(i.Bytes, d)
 	}

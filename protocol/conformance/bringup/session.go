@@ -10,18 +10,15 @@ import (
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
-const (
-	needIn    = conformance.NeedInner
-	keepalive = "keepalive"
-)
+const needIn = conformance.NeedInner
 
 // sessionQuestions are about transport messages, with the subject as responder.
 var sessionQuestions = []Question{
-	{ID: "session/receive", Title: "The first data message, with counter 0, is delivered inside",
+	{ID: "session/receive", Title: "The first data message, counter 0, is delivered inside",
 		Rules: rules("KEY-17", "CRYPTO-08"), Needs: needIn, ask: askReceive},
 	{ID: "session/receive-counters", Title: "So are those with greater counters, beyond 255 too",
 		Rules: rules("CRYPTO-06", "MSG-10"), Needs: needIn, ask: askReceiveCounters},
-	{ID: "session/receive-padding", Title: "Padding is cut off; a message without padding is delivered too",
+	{ID: "session/receive-padding", Title: "Padding is cut off; unpadded data is delivered too",
 		Rules: rules("PAD-06", "MSG-09"), Needs: needIn, ask: askReceivePadding},
 	{ID: "session/receive-keepalive", Title: "A keepalive is taken, and nothing is delivered", Rules: rules("PAD-05"),
 		Needs: needIn, ask: askReceiveKeepalive},
@@ -29,7 +26,7 @@ var sessionQuestions = []Question{
 		Needs: needIn, ask: askSessionReplay},
 	{ID: "session/unconfirmed", Title: "The responder sends nothing before the initiator has", Rules: rules("HS-16"),
 		Needs: needIn, ask: askUnconfirmed},
-	{ID: "session/send", Title: "Once a keepalive has confirmed the session, data is sent: to the tester's index",
+	{ID: "session/send", Title: "Confirmed by a keepalive, it sends, to the tester's index",
 		Rules: rules("HS-17", "MSG-15"), Needs: needIn, ask: askSend},
 	{ID: "session/send-counters", Title: "Its counters are 0, 1, 2, little-endian", Rules: rules("MSG-14", "MSG-10"),
 		Needs: needIn, ask: askSendCounters},
@@ -106,13 +103,13 @@ func askReceive(l *lab) {
 	case bytes.Equal(got, packet):
 		return
 	case got != nil:
-		d := shown("delivered-wrong", "what it delivers is not the inner packet", "MSG-08")
+		d := did("delivered-wrong", "what it delivers is not the inner packet", "MSG-08")
 		switch {
 		case bytes.HasSuffix(got, packet):
-			d = shown("delivered-header", fmt.Sprintf("%d bytes before the inner packet are delivered with it",
+			d = did("delivered-header", fmt.Sprintf("%d bytes before the inner packet are delivered with it",
 				len(got)-len(packet)), "INNER-01")
 		case bytes.HasPrefix(got, packet):
-			d = shown("delivered-tag", fmt.Sprintf("%d bytes after the inner packet are delivered with it: the tag?",
+			d = did("delivered-tag", fmt.Sprintf("%d bytes after the inner packet are delivered with it: the tag?",
 				len(got)-len(packet)), "PAD-06")
 		}
 		d.Parting = &Parting{Step: "transport", Name: "plain", Expected: packet, Actual: got}
@@ -149,9 +146,9 @@ func (l *lab) probeData(message []byte, counter uint64) *Diagnosis {
 	var d *Diagnosis
 	switch {
 	case counter == 0 && l.takes(s, nil, 1, l.inbound(80)):
-		d = shown("counter-from-one", "it refuses counter 0, the first of every session, and takes 1", "MSG-14", "REPLAY-01")
+		d = did("counter-from-one", "it refuses counter 0, the first of every session, and takes 1", "MSG-14", "REPLAY-01")
 	case l.takesAfter(l.session(), counter):
-		d = shown("needs-keepalive", "it takes data only after a keepalive: data confirms a session as well", "HS-17")
+		d = did("needs-keepalive", "it takes data only after a keepalive: data confirms a session as well", "HS-17")
 	default:
 		d = unknown("it delivers neither right data nor data with any known mistake. Is the source address in the allowed "+
 			"IPs of the peer?", "KEY-17", "CRYPTO-08")
@@ -202,14 +199,14 @@ func askReceivePadding(l *lab) {
 	if !bytes.Equal(got, padded) {
 		d := unknown("a padded inner packet is not delivered", "PAD-06")
 		if bytes.HasPrefix(got, padded) {
-			d = shown("padding-kept", "padding is delivered with the packet: it ends where its IP header says", "PAD-06")
+			d = did("padding-kept", "padding is delivered with the packet: it ends where its IP header says", "PAD-06")
 		}
 		d.Parting = &Parting{Step: "transport", Name: "plain", Expected: padded, Actual: got}
 		l.fail(d, nil, "a packet of 69 bytes, sent with 11 bytes of padding", fmt.Sprintf("%d bytes", len(got)))
 	}
 	l.p.Send(s.to.seal(nil, 1, bare))
 	if got = l.delivered(); !bytes.Equal(got, bare) {
-		d := shown("unpadded-refused", "data whose length is no multiple of 16 is refused: only senders pad", "MSG-09")
+		d := did("unpadded-refused", "data whose length is no multiple of 16 is refused: only senders pad", "MSG-09")
 		d.Parting = &Parting{Step: "transport", Name: "plain", Expected: bare, Actual: got}
 		l.fail(d, nil, "a packet of 69 bytes, sent without padding", fmt.Sprintf("%d bytes", len(got)))
 	}
@@ -220,11 +217,11 @@ func askReceiveKeepalive(l *lab) {
 	message := s.to.seal(nil, 0, nil)
 	l.p.Send(message)
 	if got := l.wait(conformance.Delivery, moment); len(got) > 0 {
-		l.fail(shown("keepalive-delivered", "an empty message is delivered inside: it is a keepalive", "PAD-05").of(message),
+		l.fail(did("keepalive-delivered", "an empty message is delivered inside: it is a keepalive", "PAD-05").of(message),
 			nil, "nothing inside", fmt.Sprintf("%d bytes", len(got[0].Packet)))
 	}
 	if !l.takes(s, nil, 1, l.inbound(80)) {
-		l.fail(shown("keepalive-breaks", "after a keepalive it takes no data", "PAD-05", "HS-17").of(message), nil,
+		l.fail(did("keepalive-breaks", "after a keepalive it takes no data", "PAD-05", "HS-17").of(message), nil,
 			"data after a keepalive to be delivered", l.describe(nil))
 	}
 }
@@ -240,13 +237,13 @@ func askSessionReplay(l *lab) {
 	if got := l.Take(conformance.Delivery); len(got) != 1 {
 		d := unknown("a data message with counter 5 is not delivered", "REPLAY-03").of(message)
 		if len(got) > 1 {
-			d = shown("replay-delivered", "a repeated data message is delivered again: counters are not remembered",
+			d = did("replay-delivered", "a repeated data message is delivered again: counters are not remembered",
 				"REPLAY-01").of(message)
 		}
 		l.fail(d, nil, "one delivery of a message that comes twice", fmt.Sprint(len(got)))
 	}
 	if !l.takes(s, nil, 3, l.inbound(80)) {
-		l.fail(shown("window-missing", "a late message is refused: counter 3 after 5. Unseen counters are taken while they "+
+		l.fail(did("window-missing", "a late message is refused: counter 3 after 5. Unseen counters are taken while they "+
 			"are in a window of about 2000 or more", "REPLAY-03"), nil, "counter 3 to be delivered after counter 5",
 			l.describe(nil))
 	}
@@ -257,7 +254,7 @@ func askUnconfirmed(l *lab) {
 	l.Inject(l.outbound(80))
 	for _, g := range l.wait(conformance.AnyDatagram.To(l.p), moment) {
 		if len(g.Bytes) > 0 && g.Bytes[0] == byte(peer.KindTransport) {
-			d := shown("unconfirmed-sends", "as responder it sends before it has received anything on the session: the "+
+			d := did("unconfirmed-sends", "as responder it sends before it has received anything on the session: the "+
 				"initiator may not have its response", "HS-16")
 			l.fail(d.of(g.Bytes), g, fmt.Sprintf("no data on the unconfirmed session %08x", s.local), g.String())
 		}
@@ -292,11 +289,14 @@ func askSend(l *lab) {
 	}
 	var d *Diagnosis
 	switch {
+	case g == nil && l.sendsAfterData(s):
+		d = did("unconfirmed-by-keepalive", "it sends on a session only when it has received data on it: a keepalive "+
+			"confirms it as well", "HS-17")
 	case g == nil:
 		d = unknown("it sends nothing for an inner packet to the peer. Is the destination in the allowed IPs of the peer?",
 			"HS-17")
 	case g.Kind == peer.KindInitiation:
-		d = shown("unconfirmed-by-"+keepalive, "it begins a handshake of its own: it does not take the session that a "+
+		d = did("unconfirmed-by-keepalive", "it begins a handshake of its own: it does not take the session that a "+
 			"keepalive has confirmed", "HS-17").of(g.Bytes)
 	default:
 		d = judgeType(g, nil, peer.KindTransport)
@@ -305,6 +305,12 @@ func askSend(l *lab) {
 		}
 	}
 	l.fail(d, g, "a transport message with the inner packet", opening(g))
+}
+
+// sendsAfterData reports whether what waits is sent once data has come.
+func (l *lab) sendsAfterData(s *shared) bool {
+	l.p.Send(s.to.seal(nil, 1, l.inbound(80)))
+	return len(l.wait(conformance.Transport.To(l.p), patience)) > 0
 }
 
 // sends makes the subject send n inner packets and gives the transport messages.

@@ -18,7 +18,7 @@ func WriteAnswer(w io.Writer, number int, a Answer) error {
 	if verdict == "" {
 		verdict = "WRONG"
 	}
-	line := fmt.Sprintf("%2d  %-8s  %-26s  ", number, verdict, a.ID)
+	line := fmt.Sprintf("%2d  %-8s  %-25s  ", number, verdict, a.ID)
 	_, err := io.WriteString(w, fold(line, a.Title, 0))
 	return err
 }
@@ -68,6 +68,9 @@ func (r *Report) summary(b *strings.Builder) {
 		}
 	}
 	fmt.Fprintf(b, "\n%d of %d questions are answered rightly", ok, r.Total)
+	if skipped := r.Total - len(r.Answers); skipped > 0 {
+		fmt.Fprintf(b, ", %d were skipped", skipped)
+	}
 	if left := len(r.Answers) - ok; left > 0 {
 		fmt.Fprintf(b, ", %d were left out:\n", left)
 		for _, reason := range reasons {

@@ -18,8 +18,8 @@ import (
 
 // tinyFactory makes subjects of tiny, in virtual time.
 type tinyFactory struct {
-	flaw  string
-	lacks conformance.Need
+	flaw, second string
+	lacks        conformance.Need
 }
 
 func (f tinyFactory) Capabilities() conformance.Capabilities {
@@ -28,7 +28,7 @@ func (f tinyFactory) Capabilities() conformance.Capabilities {
 }
 
 func (f tinyFactory) New(s conformance.Setup) (conformance.Subject, error) {
-	d := &tinySubject{tiny: tiny{flaw: f.flaw, random: rand.NewChaCha8([32]byte{byte(s.Seed), byte(s.Seed >> 8)})},
+	d := &tinySubject{tiny: tiny{flaw: f.flaw, second: f.second, random: rand.NewChaCha8([32]byte{byte(s.Seed), byte(s.Seed >> 8)})},
 		setup: s}
 	d.private = s.Config.PrivateKey[:]
 	d.public, _ = curve25519.X25519(d.private, curve25519.Basepoint)
@@ -328,7 +328,7 @@ func (d *tinySubject) answer(p *tinyPeer, s *tinyState, b []byte) {
 		second = binary.BigEndian.Uint32(b[4:])
 	}
 	r := append(d.index(d.index([]byte{2, 0, 0, 0}, first), second), public...)
-	r = append(r, s.seal(nil, "", "")...)
+	r = append(r, s.seal(nil, "empty-no-hash", "empty-hash-plain")...)
 	if d.is("answer-mac1-range") {
 		whole := append(bytes.Clone(r), make([]byte, 16)...)
 		r = append(append(r, d.mac(d.macKey(p.public, d.public), whole)...), make([]byte, 16)...)
@@ -354,7 +354,7 @@ func (d *tinySubject) readResponse(b []byte) {
 		ee, _ := d.dh(n.private, b[12:44])
 		se, _ := d.dh(d.private, b[12:44])
 		s.respond(b[12:44], ee, se, p.psk)
-		if _, ok := s.open(b[44:60], "", ""); !ok {
+		if _, ok := s.open(b[44:60], "empty-no-hash", "empty-hash-plain"); !ok {
 			continue
 		}
 		send, recv := s.keys(true)

@@ -19,12 +19,14 @@ import (
 // tiny is the cryptography of a small WireGuard with one switchable mistake. It shares no code with what diagnoses it:
 // it is written as a port would write it, from paper §5.4. What is around it is in tiny_subject_test.go.
 type tiny struct {
-	flaw            string
+	flaw, second    string // second only of what is asked for with is
 	random          *rand.ChaCha8
 	private, public []byte
 }
 
-func (t *tiny) is(flaws ...string) bool { return slices.Contains(flaws, t.flaw) }
+func (t *tiny) is(flaws ...string) bool {
+	return slices.Contains(flaws, t.flaw) || slices.Contains(flaws, t.second)
+}
 
 func (t *tiny) draw(n int) []byte {
 	b := make([]byte, n)
@@ -113,6 +115,8 @@ func (t *tiny) begin(initiator, responder []byte) *tinyState {
 		construction += "\x00"
 	case "construction-ik":
 		construction = "Noise_IK_25519_ChaChaPoly_BLAKE2s"
+	case "construction-odd":
+		construction = "Noise_XX_25519_ChaChaPoly_BLAKE2s"
 	case "identifier-nul":
 		identifier += "\x00"
 	}
@@ -158,6 +162,8 @@ func (s *tinyState) psk(psk []byte) {
 	switch s.t.flaw {
 	case "psk-two":
 		s.k = b
+	case "psk-odd":
+		s.mixHash(a)
 	case "psk-no-tau":
 	case "psk-order":
 		s.k = b

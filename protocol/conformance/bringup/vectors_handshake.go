@@ -48,8 +48,9 @@ type Transport struct {
 }
 
 func (m *vectorMaker) handshakes() Group {
-	g := Group{Type: "handshake", Notes: "Both messages of a handshake with every value of the key schedule, the transport " +
-		"keys (T1: the initiator sends, T2: the responder sends) and the first messages in both directions."}
+	g := Group{Type: "handshake",
+		Notes: "Both messages of a handshake with every value of the key schedule, the " +
+			"transport keys (T1: the initiator sends, T2: the responder sends) and the first messages in both directions."}
 	zero, ones := uint32(0), uint32(0xffffffff)
 	first := peer.TAI64N(time.Unix(1700000000, 0x12000000))
 	high := peer.NewPair(m.random)
@@ -123,21 +124,24 @@ func (m *vectorMaker) inner(payload int) Hex {
 func transport(from string, s *peer.Session, inner Hex) Transport {
 	plain := pad(inner)
 	counter := s.Next
-	return Transport{From: from, Counter: strconv.FormatUint(counter, 10), Inner: inner, Plain: plain, Message: s.Seal(plain)}
+	return Transport{From: from, Counter: strconv.FormatUint(counter, 10), Inner: inner, Plain: plain,
+		Message: s.Seal(plain)}
 }
 
 // Initiation is one for a responder that knows one peer and has seen none of its initiations.
 type Initiation struct {
 	Common
-	ResponderPrivate Hex    `json:"responderPrivate"`
-	PeerPublic       Hex    `json:"peerPublic"` // of the only peer that it knows
-	Message          Hex    `json:"message"`
-	Fault            string `json:"fault,omitempty"` // where it has to stop: length, type, mac1, product, static, peer, timestamp
+	ResponderPrivate Hex `json:"responderPrivate"`
+	PeerPublic       Hex `json:"peerPublic"` // of the only peer that it knows
+	Message          Hex `json:"message"`
+	// Fault is where it has to stop: length, type, mac1, product, static, peer or timestamp.
+	Fault string `json:"fault,omitempty"`
 }
 
 func (m *vectorMaker) initiations() Group {
-	g := Group{Type: "initiation", Notes: "Initiations that a responder takes or refuses, and at what it has to stop. The " +
-		"macs are right where nothing else is said."}
+	g := Group{Type: "initiation",
+		Notes: "Initiations that a responder takes or refuses, and at what it has to stop. The " +
+			"macs are right where nothing else is said."}
 	me, subject := m.parties(peer.Key{})
 	now := peer.TAI64N(time.Unix(1700000000, 0))
 	add := func(c Common, fault string, spec peer.Spec, edit func([]byte) []byte) {
@@ -169,7 +173,8 @@ func (m *vectorMaker) initiations() Group {
 	add(invalid("a bit of mac1 is flipped", "COOKIE-02"), "mac1", peer.Spec{}, flip(116, false))
 	add(invalid("the last bit of mac1 is flipped", "COOKIE-02"), "mac1", peer.Spec{}, flip(131, false))
 	add(invalid("mac1 is made for the sender's key", "COOKIE-01"), "mac1", peer.Spec{MAC1To: &me.Static.Public}, nil)
-	add(invalid("mac1 is made with the label of cookies", "CRYPTO-03"), "mac1", peer.Spec{MAC1Label: peer.LabelCookie}, nil)
+	add(invalid("mac1 is made with the label of cookies", "CRYPTO-03"), "mac1", peer.Spec{MAC1Label: peer.LabelCookie},
+		nil)
 	add(invalid("a bit of the encrypted static is flipped", "HS-04"), "static", peer.Spec{}, flip(40, true))
 	add(invalid("a bit of its tag is flipped", "HS-04"), "static", peer.Spec{}, flip(87, true))
 	add(invalid("a bit of the encrypted timestamp is flipped", "HS-04"), "timestamp", peer.Spec{}, flip(88, true))
@@ -225,8 +230,9 @@ type Response struct {
 }
 
 func (m *vectorMaker) responses() Group {
-	g := Group{Type: "response", Notes: "Responses to an initiation of one's own that are taken or refused, and at what " +
-		"the initiator has to stop."}
+	g := Group{Type: "response",
+		Notes: "Responses to an initiation of one's own that are taken or refused, and at what " +
+			"the initiator has to stop."}
 	psk := m.key()
 	subject, me := m.parties(psk)
 	i, err := subject.Initiate(peer.TAI64N(time.Unix(1700000000, 0)), peer.Spec{})

@@ -25,8 +25,9 @@ type Sealed struct {
 var counters = []uint64{0, 1, 255, 256, 1 << 32, 1<<60 + 1, 1<<64 - 1<<13 - 2}
 
 func (m *vectorMaker) transports() Group {
-	g := Group{Type: "transport", Notes: "04 000000 ‖ receiver, 4 bytes little-endian ‖ counter, 8 bytes little-endian ‖ " +
-		"ChaCha20-Poly1305(key, 4 zero bytes ‖ counter, plain, no additional data)."}
+	g := Group{Type: "transport",
+		Notes: "04 000000 ‖ receiver, 4 bytes little-endian ‖ counter, 8 bytes little-endian ‖ " +
+			"ChaCha20-Poly1305(key, 4 zero bytes ‖ counter, plain, no additional data)."}
 	add := func(c Common, wrong mistakes, counter uint64, plain Hex, edit func([]byte)) {
 		t := tunnel{key: m.key(), receiver: 0x04030201}
 		b := t.seal(wrong, counter, plain)
@@ -36,7 +37,8 @@ func (m *vectorMaker) transports() Group {
 		if wrong == nil && edit == nil {
 			m.check(bytes.Equal(b, peer.SealTransport(t.key, t.receiver, counter, plain)), c.Comment)
 		}
-		g.Tests = append(g.Tests, &Sealed{c, bytes.Clone(t.key[:]), t.receiver, strconv.FormatUint(counter, 10), plain, b})
+		g.Tests = append(g.Tests, &Sealed{c, bytes.Clone(t.key[:]), t.receiver, strconv.FormatUint(counter, 10), plain,
+			b})
 	}
 	for _, n := range counters {
 		add(valid(fmt.Sprintf("counter %d", n), "CRYPTO-06", "MSG-10"), nil, n, m.bytes(32), nil)
@@ -64,8 +66,9 @@ type KDF struct {
 }
 
 func (m *vectorMaker) kdfs() Group {
-	g := Group{Type: "kdf", Notes: "t0 = HMAC(key, input); t1 = HMAC(t0, 01); t2 = HMAC(t0, t1 ‖ 02); t3 = HMAC(t0, t2 ‖ 03). " +
-		"KDF1 gives t1, KDF2 (t1, t2), KDF3 (t1, t2, t3). HMAC is over BLAKE2s-256 with its block of 64 bytes."}
+	g := Group{Type: "kdf",
+		Notes: "t0 = HMAC(key, input); t1 = HMAC(t0, 01); t2 = HMAC(t0, t1 ‖ 02); t3 = HMAC(t0, t2 ‖ 03). " +
+			"KDF1 gives t1, KDF2 (t1, t2), KDF3 (t1, t2, t3). HMAC is over BLAKE2s-256 with its block of 64 bytes."}
 	add := func(comment string, key, input Hex) {
 		l := &ladder{c: key}
 		out := l.kdf(3, input)
@@ -90,7 +93,8 @@ type MACVector struct {
 }
 
 func (m *vectorMaker) hmacs() Group {
-	g := Group{Type: "hmac-blake2s", Notes: "mac = HMAC(key, message) over BLAKE2s-256: 32 bytes."}
+	g := Group{Type: "hmac-blake2s",
+		Notes: "mac = HMAC(key, message) over BLAKE2s-256: 32 bytes."}
 	for _, n := range []int{0, 1, 31, 32, 33, 63, 64, 65, 128} {
 		key, message := m.bytes(n), m.bytes(3*n%67)
 		g.Tests = append(g.Tests, &MACVector{valid(fmt.Sprintf("a key of %d bytes", n), "CRYPTO-04"), key, message,
@@ -100,7 +104,8 @@ func (m *vectorMaker) hmacs() Group {
 }
 
 func (m *vectorMaker) keyed() Group {
-	g := Group{Type: "keyed-blake2s", Notes: "mac = BLAKE2s with a key parameter and an output length of 16."}
+	g := Group{Type: "keyed-blake2s",
+		Notes: "mac = BLAKE2s with a key parameter and an output length of 16."}
 	for _, n := range []int{16, 32} {
 		for _, length := range []int{0, 1, 63, 64, 65, 116, 132} {
 			key, message := m.bytes(n), m.bytes(length)
@@ -128,8 +133,9 @@ type MAC1 struct {
 }
 
 func (m *vectorMaker) mac1s() Group {
-	g := Group{Type: "mac1", Notes: `key = BLAKE2s-256("mac1----" ‖ receiverPublic); mac1 = keyed BLAKE2s of 16 bytes over ` +
-		"all of the message before it: 116 bytes of an initiation, 60 of a response."}
+	g := Group{Type: "mac1",
+		Notes: `key = BLAKE2s-256("mac1----" ‖ receiverPublic); mac1 = keyed BLAKE2s of 16 bytes over ` +
+			"all of the message before it: 116 bytes of an initiation, 60 of a response."}
 	add := func(c Common, r macRule, length int) {
 		sender, receiver := peer.NewPair(m.random).Public, peer.NewPair(m.random).Public
 		message := m.bytes(length)
@@ -161,8 +167,9 @@ type MAC2 struct {
 }
 
 func (m *vectorMaker) mac2s() Group {
-	g := Group{Type: "mac2", Notes: "mac2 = keyed BLAKE2s of 16 bytes with the cookie as key, over all of the message before " +
-		"it, mac1 included. Without a cookie mac2 is zero."}
+	g := Group{Type: "mac2",
+		Notes: "mac2 = keyed BLAKE2s of 16 bytes with the cookie as key, over all of the message before " +
+			"it, mac1 included. Without a cookie mac2 is zero."}
 	for _, length := range []int{132, 76} {
 		cookie, message := m.bytes(16), m.bytes(length)
 		mac, short := peer.MAC(cookie, message), peer.MAC(cookie, message[:length-16])
@@ -186,8 +193,9 @@ type CookieReply struct {
 }
 
 func (m *vectorMaker) cookies() Group {
-	g := Group{Type: "cookie-reply", Notes: `key = BLAKE2s-256("cookie--" ‖ issuerPublic); message = 03 000000 ‖ receiver, 4 ` +
-		"bytes little-endian ‖ nonce ‖ XChaCha20-Poly1305(key, nonce, cookie, additional data mac1)."}
+	g := Group{Type: "cookie-reply",
+		Notes: `key = BLAKE2s-256("cookie--" ‖ issuerPublic); message = 03 000000 ‖ receiver, 4 ` +
+			"bytes little-endian ‖ nonce ‖ XChaCha20-Poly1305(key, nonce, cookie, additional data mac1)."}
 	add := func(c Common, edit func(r *CookieReply)) {
 		issuer := peer.NewPair(m.random).Public
 		key := peer.LabelKey(peer.LabelCookie, issuer)
@@ -218,8 +226,9 @@ type AEAD struct {
 }
 
 func (m *vectorMaker) aeads() Group {
-	g := Group{Type: "aead", Notes: "sealed = ChaCha20-Poly1305(key, nonce, plain, ad), with the nonce that a counter gives: 4 " +
-		"zero bytes and 8 bytes little-endian."}
+	g := Group{Type: "aead",
+		Notes: "sealed = ChaCha20-Poly1305(key, nonce, plain, ad), with the nonce that a counter gives: 4 " +
+			"zero bytes and 8 bytes little-endian."}
 	for i, n := range counters {
 		key, ad, plain := m.bytes(32), m.bytes(32*(i%2)), m.bytes(16*i+i%3)
 		nonce := transportNonce(nil, n)
@@ -230,8 +239,9 @@ func (m *vectorMaker) aeads() Group {
 }
 
 func (m *vectorMaker) xaeads() Group {
-	g := Group{Type: "xaead", Notes: "sealed = XChaCha20-Poly1305(key, nonce, plain, ad) with a nonce of 24 bytes: " +
-		"HChaCha20(key, its first 16) is the key of ChaCha20-Poly1305, with 4 zero bytes and its last 8 as nonce."}
+	g := Group{Type: "xaead",
+		Notes: "sealed = XChaCha20-Poly1305(key, nonce, plain, ad) with a nonce of 24 bytes: " +
+			"HChaCha20(key, its first 16) is the key of ChaCha20-Poly1305, with 4 zero bytes and its last 8 as nonce."}
 	for _, n := range []int{0, 16, 32, 65} {
 		key, nonce, ad, plain := m.bytes(32), m.bytes(24), m.bytes(16), m.bytes(n)
 		a, err := chacha20poly1305.NewX(key)
@@ -254,7 +264,8 @@ type Product struct {
 }
 
 func (m *vectorMaker) products() Group {
-	g := Group{Type: "x25519", Notes: "shared = X25519(private, public). All zeros: the message is refused."}
+	g := Group{Type: "x25519",
+		Notes: "shared = X25519(private, public). All zeros: the message is refused."}
 	for i, p := range peer.LowOrderPoints() {
 		private := peer.NewPair(m.random).Private
 		shared := product(private, p)
@@ -265,7 +276,8 @@ func (m *vectorMaker) products() Group {
 	for range 2 {
 		private, public := peer.NewPair(m.random).Private, peer.NewPair(m.random).Public
 		shared := product(private, public)
-		g.Tests = append(g.Tests, &Product{valid("random", "HS-02"), bytes.Clone(private[:]), bytes.Clone(public[:]), shared[:]})
+		g.Tests = append(g.Tests, &Product{valid("random", "HS-02"), bytes.Clone(private[:]), bytes.Clone(public[:]),
+			shared[:]})
 		public[31] |= 0x80
 		g.Tests = append(g.Tests, &Product{valid("the same with bit 255 set, which is ignored", "CRYPTO-10"),
 			bytes.Clone(private[:]), bytes.Clone(public[:]), shared[:]})
@@ -282,8 +294,9 @@ type TAI64N struct {
 }
 
 func (m *vectorMaker) timestamps() Group {
-	g := Group{Type: "tai64n", Notes: "timestamp = 2^62 + 10 + unixSeconds, 8 bytes big-endian ‖ nanoseconds, 4 bytes " +
-		"big-endian. Senders may round the nanoseconds down."}
+	g := Group{Type: "tai64n",
+		Notes: "timestamp = 2^62 + 10 + unixSeconds, 8 bytes big-endian ‖ nanoseconds, 4 bytes " +
+			"big-endian. Senders may round the nanoseconds down."}
 	for _, c := range []struct {
 		comment string
 		s       int64

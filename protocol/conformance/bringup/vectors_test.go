@@ -253,6 +253,11 @@ type corePair struct {
 	worker    protocol.Worker
 }
 
+// coreAddr is where a core is.
+func coreAddr(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 51820)
+}
+
 func newCorePair(t *testing.T, psk peer.Key) *corePair {
 	c := &corePair{t: t, private: [2]peer.Key{{1: 1}, {1: 2}}, psk: psk}
 	preshared := protocol.PresharedKey(psk)
@@ -264,7 +269,7 @@ func newCorePair(t *testing.T, psk peer.Key) *corePair {
 		}
 		c.devices[i] = d
 		d.Up(0, &c.batch)
-		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(2 - i)}), 51820)
+		at := coreAddr(1 - i)
 		if err := d.Configure(0, []protocol.Change{{Op: protocol.OpAddPeer,
 			Peer: protocol.PublicKey(peer.PairOf(c.private[1-i]).Public), PresharedKey: &preshared, Endpoint: &at,
 			AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}, &c.batch); err != nil {
@@ -298,7 +303,7 @@ func (c *corePair) exchange() (one, two, data []byte) {
 			b := bytes.Clone(d.Bytes())
 			sent = append(sent, bytes.Clone(b))
 			arriving = append(arriving, protocol.Datagram{Packet: protocol.Packet{Buf: b, Len: len(b)},
-				Endpoint: protocol.Endpoint{Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 51820)}})
+				Endpoint: protocol.Endpoint{Remote: coreAddr(i)}})
 		}
 		if len(arriving) == 0 {
 			c.t.Fatalf("after %d messages nothing more is sent", len(sent))
