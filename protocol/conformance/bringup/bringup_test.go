@@ -145,8 +145,8 @@ var flawed = []struct{ flaw, question, code string }{
 	{"mac2-without-mac1", "initiate/cookie", "mac2-range"},
 }
 
-// TestBringupNamesTheCause brings up a small WireGuard with each of its mistakes, or some of them with -short. With -v it
-// prints the table.
+// TestBringupNamesTheCause brings up a small WireGuard with each of its mistakes, or some of them with -short. With -v
+// it prints the table.
 func TestBringupNamesTheCause(t *testing.T) {
 	var table strings.Builder
 	for i, e := range flawed {
@@ -176,8 +176,8 @@ func TestBringupNamesTheCause(t *testing.T) {
 // TestBringupWithoutInner: a target whose inner side nobody sees is asked what is left, and told why the rest is not.
 func TestBringupWithoutInner(t *testing.T) {
 	r, text := bring(t, tinyFactory{lacks: conformance.NeedInner})
-	if r.Failed() || len(r.Answers) != r.Total || !strings.Contains(text, "\n15 of 33 questions are answered rightly, 18 were "+
-		"left out:\n  the target has no inner side\n") {
+	const summary = "\n15 of 33 questions are answered rightly, 18 were left out:\n  the target has no inner side\n"
+	if r.Failed() || len(r.Answers) != r.Total || !strings.Contains(text, summary) {
 		t.Error(text)
 	}
 	r, text = bring(t, tinyFactory{flaw: "kdf-keyed", lacks: conformance.NeedInner})

@@ -2,6 +2,7 @@ package bringup
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"time"
@@ -73,13 +74,13 @@ func (l *lab) describe(g *conformance.Got) string {
 	return g.String()
 }
 
-// draw gives a fresh index and key pair.
-func (l *lab) draw() (index uint32, pair peer.Pair) {
+// index draws one.
+func (l *lab) index() uint32 {
 	var b [4]byte
 	if _, err := io.ReadFull(l.Random, b[:]); err != nil {
 		l.Broken("no randomness: %v", err)
 	}
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24, peer.NewPair(l.Random)
+	return binary.LittleEndian.Uint32(b[:])
 }
 
 // A probe is a message with a mistake in it: whoever answers it makes the same one.
@@ -90,12 +91,18 @@ type probe struct {
 	tunnel    *tunnel // of a response: what the tester receives with
 }
 
-// initiationProbe makes an initiation with mistakes.
-func (l *lab) initiationProbe(m mistakes, r macRule) *probe {
+// fresh begins an exchange of the tester's: what all probes of one question share.
+func (l *lab) fresh() exchange {
 	me := l.me()
-	index, e := l.draw()
-	x := exchange{si: me.Static.Public, sr: me.Remote, ei: e.Public, psk: me.PSK, es: product(e.Private, me.Remote),
+	e := peer.NewPair(l.Random)
+	return exchange{si: me.Static.Public, sr: me.Remote, ei: e.Public, psk: me.PSK, es: product(e.Private, me.Remote),
 		ss: product(me.Static.Private, me.Remote)}
+}
+
+// initiationProbe makes an initiation with mistakes.
+func (l *lab) initiationProbe(x exchange, m mistakes, r macRule) *probe {
+	me := l.me()
+	index := l.index()
 	now := l.p.Timestamp()
 	x.stamp = m.timestamp(now)
 	wrong := &ladder{mistakes: m}
@@ -112,7 +119,7 @@ func (l *lab) initiationProbe(m mistakes, r macRule) *probe {
 // responseProbe makes a response with mistakes to an initiation of the subject.
 func (l *lab) responseProbe(initiation []byte, m mistakes, r macRule) *probe {
 	me := l.me()
-	index, e := l.draw()
+	index, e := l.index(), peer.NewPair(l.Random)
 	x := asResponder(me, initiation, e)
 	wrong := &ladder{}
 	wrong.initiation(&x)
@@ -153,23 +160,23 @@ func (l *lab) probed(m mistakes, r macRule, b []byte, right, wrong []Step) *Diag
 // probeInitiations sends an initiation with each of the known mistakes and gives the diagnosis of the one that the
 // subject answers; nil: of none.
 func (l *lab) probeInitiations() *Diagnosis {
-	sent := map[uint32]*probe{}
+	sent, x := map[uint32]*probe{}, l.fresh()
 	send := func(p *probe) {
 		sent[p.index] = p
 		l.p.Send(p.bytes)
 		l.Wait(apart)
 	}
 	for _, c := range in(inStart, inTimestamp) {
-		send(l.initiationProbe(mistakes{c.Code}, macRule{}))
+		send(l.initiationProbe(x, mistakes{c.Code}, macRule{}))
 	}
-	send(l.initiationProbe(mistakes{"type-big-endian"}, macRule{}))
+	send(l.initiationProbe(x, mistakes{"type-big-endian"}, macRule{}))
 	for _, r := range macProbes(mac1At(peer.InitiationLength)) {
-		send(l.initiationProbe(nil, r))
+		send(l.initiationProbe(x, nil, r))
 	}
 	// Another hash is likely to be another one throughout.
-	send(l.initiationProbe(mistakes{"hash-sha256"}, macRule{keyKind: "SHA-256"}))
-	send(l.initiationProbe(mistakes{"hash-blake2b"}, macRule{keyKind: "BLAKE2b", function: "BLAKE2b"}))
-	send(l.initiationProbe(mistakes{"hash-blake2b"}, macRule{keyKind: "BLAKE2b"}))
+	send(l.initiationProbe(x, mistakes{"hash-sha256"}, macRule{keyKind: "SHA-256"}))
+	send(l.initiationProbe(x, mistakes{"hash-blake2b"}, macRule{keyKind: "BLAKE2b", function: "BLAKE2b"}))
+	send(l.initiationProbe(x, mistakes{"hash-blake2b"}, macRule{keyKind: "BLAKE2b"}))
 	for _, g := range l.wait(conformance.AnyDatagram.To(l.p), patience) {
 		if p := answered(g.Bytes, sent); p != nil {
 			return p.diagnosis
@@ -181,7 +188,7 @@ func (l *lab) probeInitiations() *Diagnosis {
 // answered looks for the index of a probe where a message has its receiver index, or its sender's, in either order.
 func answered(b []byte, sent map[uint32]*probe) *probe {
 	for at := 4; at+4 <= min(len(b), 12); at += 4 {
-		i := uint32(b[at]) | uint32(b[at+1])<<8 | uint32(b[at+2])<<16 | uint32(b[at+3])<<24
+		i := binary.LittleEndian.Uint32(b[at:])
 		for _, index := range []uint32{i, swap32(i)} {
 			if p := sent[index]; p != nil {
 				return p

@@ -28,8 +28,8 @@ func (f tinyFactory) Capabilities() conformance.Capabilities {
 }
 
 func (f tinyFactory) New(s conformance.Setup) (conformance.Subject, error) {
-	d := &tinySubject{tiny: tiny{flaw: f.flaw, second: f.second, random: rand.NewChaCha8([32]byte{byte(s.Seed), byte(s.Seed >> 8)})},
-		setup: s}
+	random := rand.NewChaCha8([32]byte{byte(s.Seed), byte(s.Seed >> 8)})
+	d := &tinySubject{tiny: tiny{flaw: f.flaw, second: f.second, random: random}, setup: s}
 	d.private = s.Config.PrivateKey[:]
 	d.public, _ = curve25519.X25519(d.private, curve25519.Basepoint)
 	return d, nil
