@@ -49,8 +49,8 @@ reports, and when. Without a target it tests the core of this project.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.AddCommand(p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(), p.shimCheckCommand(),
-		p.versionCommand())
+	root.AddCommand(p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(),
+		p.shimCheckCommand(), p.versionCommand())
 	switch err := root.Execute(); {
 	case err == nil:
 		return exitHeld
