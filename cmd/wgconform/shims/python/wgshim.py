@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""A shim (docs/SHIM.md) of tinywg.py. Usage: wgconform run --target 'shim:python3 cmd/wgconform/shims/python/wgshim.py'"""
+"""A shim (docs/SHIM.md) of tinywg.py: wgconform run --target 'shim:python3 cmd/wgconform/shims/python/wgshim.py'"""
 import json, sys
 import tinywg
 
 LACKS = {"interface": "its key and port never change", "restart": "open another", "state": "it does not tell",
-         "uapi": "it has no configuration socket", "wall": "its clock starts right and stays so", "load": "it has no queue",
-         "tos": "it gives payloads only", "addresses": "its host has two for ever"}
+         "uapi": "it has no configuration socket", "wall": "its clock starts right and stays so",
+         "load": "it has no queue", "work": "it has no queue", "tos": "it gives payloads only",
+         "addresses": "its host has two for ever"}
 HELLO = {"protocol": 1, "name": "tinywg", "version": "1", "layer": "library", "kind": "exact",
-         "capabilities": ["inner", "configure", "ipv6", "sources"], "lacks": LACKS}
+         "capabilities": ["inner", "configure", "ipv6", "sources", "seed"], "lacks": LACKS}
 devices = {}
 
 def answer(r):
     op, name = r["op"], r.get("instance")
     if op == "hello": return HELLO
-    if op not in ("open", "close", "advance", "datagrams", "packets", "configure"): return {"unsupported": f"no op {op}"}
+    if op not in ("open", "close", "advance", "datagrams", "packets", "configure"):
+        return {"unsupported": LACKS.get(op, f"there is no op {op}")}
     if (op == "open") == (name in devices): raise ValueError(f"instance {name}: there is one, or there is none")
     if op == "open": devices[name] = tinywg.Device(r)
     if op == "close": return devices.pop(name) and {}
