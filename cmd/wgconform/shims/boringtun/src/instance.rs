@@ -5,7 +5,9 @@
 //! regularly, and knows where to send what comes out.
 
 use crate::clock;
-use crate::protocol::{Change, Datagram, Happened, Hex, Key, Output, PeerState, Prefix, Seed, State, Wall, What};
+use crate::protocol::{
+    Change, Datagram, Failure, Happened, Hex, Key, Output, PeerState, Prefix, Report, Seed, State, Wall,
+};
 use boringtun::noise::handshake::parse_handshake_anon;
 use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Packet, Tunn, TunnResult};
@@ -24,11 +26,6 @@ const TICKS_TO_RESET: u64 = 4;
 const RATE_LIMIT: u64 = 100;
 /// Room for the largest UDP payload and everything that Tunn adds.
 const ROOM: usize = 1 << 17;
-
-pub enum Failure {
-    Unsupported(String),
-    Refused(String),
-}
 
 fn unsupported(why: &str) -> Result<(), Failure> {
     Err(Failure::Unsupported(why.into()))
@@ -112,9 +109,9 @@ impl Instance {
     }
 
     /// Takes what was put out since the last report.
-    pub fn report(&mut self, state: Option<State>) -> What {
+    pub fn report(&mut self, state: Option<State>) -> Report {
         let deadline = (!self.dead && !self.peers.is_empty()).then(|| self.next_tick());
-        What::Done { now: self.now, outputs: std::mem::take(&mut self.outputs), deadline, state }
+        Report { now: self.now, outputs: std::mem::take(&mut self.outputs), deadline, state }
     }
 
     /// Calls the library with this instance's clocks and randomness. If it panics, the instance is dead.
@@ -169,7 +166,7 @@ impl Instance {
 
     fn tick(&mut self) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        if (self.now - self.born) % (TICK * TICKS_TO_RESET) == 0 {
+        if (self.now - self.born).is_multiple_of(TICK * TICKS_TO_RESET) {
             if let Some(identity) = &self.identity {
                 identity.limiter.reset_count();
             }

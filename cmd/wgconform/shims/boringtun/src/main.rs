@@ -5,8 +5,8 @@ mod clock;
 mod instance;
 mod protocol;
 
-use instance::{Failure, Instance};
-use protocol::{Greeting, Reply, Request, What};
+use instance::Instance;
+use protocol::{Failed, Failure, Greeting, Reply, Report, Request, What};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +26,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+fn failed(failure: Failure, report: Option<Report>) -> What {
+    What::Failed(Failed { failure, report })
+}
+
 struct Shim {
     wall: bool,
     instances: HashMap<String, Instance>,
@@ -35,17 +39,14 @@ impl Shim {
     fn answer(&mut self, line: &str) -> Reply {
         let value: Value = match serde_json::from_str(line) {
             Ok(v) => v,
-            Err(e) => return Reply { id: 0, what: What::Error { error: format!("no JSON: {e}") } },
+            Err(e) => return Reply { id: 0, what: failed(Failure::Refused(format!("no JSON: {e}")), None) },
         };
         let id = value["id"].as_i64().unwrap_or(0);
         let op = value["op"].as_str().unwrap_or("").to_string();
         let what = match Request::deserialize(value) {
-            Ok(r) => self.serve(r).unwrap_or_else(|f| match f {
-                Failure::Unsupported(unsupported) => What::Unsupported { unsupported },
-                Failure::Refused(error) => What::Error { error },
-            }),
-            Err(e) if OPS.contains(&op.as_str()) => What::Error { error: format!("{op}: {e}") },
-            Err(_) => What::Unsupported { unsupported: format!("boringtun's library has nothing like {op:?}") },
+            Ok(r) => self.serve(r).unwrap_or_else(|f| failed(f, None)),
+            Err(e) if OPS.contains(&op.as_str()) => failed(Failure::Refused(format!("{op}: {e}")), None),
+            Err(_) => failed(Failure::Unsupported(format!("the library has nothing like {op:?}")), None),
         };
         Reply { id, what }
     }
@@ -59,7 +60,7 @@ impl Shim {
                 }
                 let mut i = Instance::new(seed, wall, local4, local6);
                 i.configure(0, config)?;
-                let what = i.report(None);
+                let what = What::Report(i.report(None));
                 self.instances.insert(instance, i);
                 Ok(what)
             }
@@ -72,7 +73,7 @@ impl Shim {
             Request::State { instance } => {
                 let i = self.find(&instance)?;
                 let state = i.state();
-                Ok(i.report(Some(state)))
+                Ok(What::Report(i.report(Some(state))))
             }
             Request::Close { instance } => {
                 self.find(&instance)?;
@@ -89,8 +90,12 @@ impl Shim {
     /// Does something to an instance and reports what came of it.
     fn on(&mut self, name: &str, f: impl FnOnce(&mut Instance) -> Result<(), Failure>) -> Result<What, Failure> {
         let i = self.find(name)?;
-        f(i)?;
-        Ok(i.report(None))
+        let done = f(i);
+        let report = i.report(None);
+        Ok(match done {
+            Ok(()) => What::Report(report),
+            Err(failure) => failed(failure, Some(report)),
+        })
     }
 
     fn greeting(&self) -> Greeting {

@@ -194,20 +194,38 @@ pub struct Reply {
 #[serde(untagged)]
 pub enum What {
     Greeting(Greeting),
-    Unsupported {
-        unsupported: String,
-    },
-    Error {
-        error: String,
-    },
-    Done {
-        now: u64,
-        outputs: Vec<Output>,
-        deadline: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        state: Option<State>,
-    },
+    Report(Report),
+    Failed(Failed),
     Closed {},
+}
+
+/// What came of a request, and the time at which the instance is.
+#[derive(Serialize)]
+pub struct Report {
+    pub now: u64,
+    pub outputs: Vec<Output>,
+    pub deadline: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+}
+
+/// A request that changed nothing, except that the time may have gone on to it.
+#[derive(Serialize)]
+pub struct Failed {
+    #[serde(flatten)]
+    pub failure: Failure,
+    #[serde(flatten)]
+    pub report: Option<Report>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Failure {
+    /// The library has no way to do this.
+    Unsupported(String),
+    /// The request is wrong.
+    #[serde(rename = "error")]
+    Refused(String),
 }
 
 impl Default for What {
