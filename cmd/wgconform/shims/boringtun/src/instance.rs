@@ -307,6 +307,11 @@ impl Instance {
         if c.private_key == Some(Key([0; 32])) || opening && c.private_key.is_none() {
             return unsupported("a Tunn always has a private key");
         }
+        if let (Some(key), Some(identity)) = (c.private_key, &self.identity) {
+            if PublicKey::from(&StaticSecret::from(key.0)) == identity.public {
+                return unsupported("that a key is no new one is found out around the library, which is not told then");
+            }
+        }
         let configs = self.changed(&c)?;
         self.port = c.listen_port.unwrap_or(self.port);
         self.mtu = c.mtu.or(self.mtu);
