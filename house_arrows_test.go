@@ -101,6 +101,18 @@ var arrows = []arrow{
 		list(std, "timers", "protocol/conformance", "github.com/go-json-experiment/json/..."),
 		list("protocol/conformance/coretarget", "protocol/conformance/peer"),
 	},
+	// Its other end, and the check of shims, see them from outside only.
+	{
+		"cmd/wgconform/internal/target/shim",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/shim", "mvdan.cc/sh/v3/shell"),
+		list("protocol/conformance/coretarget"),
+	},
+	{
+		"cmd/wgconform/internal/shimcheck",
+		list(std, "timers", "protocol/conformance", "protocol/conformance/peer", "cmd/wgconform/internal/shim",
+			"cmd/wgconform/internal/target/shim"),
+		list("protocol/conformance/coretarget"),
+	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
