@@ -83,11 +83,18 @@ var arrows = []arrow{
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
 	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
-	// A program under test is seen from outside only: of ours this knows the suite's contract and nothing of the core.
+	// What is under test in real time is seen from outside only: of ours this knows the suite's contract and nothing of
+	// the core. What surrounds it is one package, and each sort of implementation has a driver.
+	{
+		"cmd/wgconform/internal/target/realtime",
+		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
+			"github.com/vishvananda/netns", "github.com/safchain/ethtool"),
+		nil,
+	},
 	{
 		"cmd/wgconform/internal/target/program",
-		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
-			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
+		list(std, "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
+			"mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
 	},
 	// What the programs have in common is how they are called, nothing of what they do. Its part for test scripts is for

@@ -229,7 +229,9 @@ func (p *printer) verdicts(d *Document) {
 		p.hang(p.paint(t, clean(run.Name))+": ", len([]rune(clean(run.Name)))+2,
 			fmt.Sprintf("%s of %d cases in %s", run.Headline(), run.Counts.Total(), short(run.Took)))
 	}
-	p.line(fmt.Sprintf("seed %d, profile %s", d.Seed, d.Profile))
+	if d.Profile != "" {
+		p.line(fmt.Sprintf("seed %d, profile %s", d.Seed, d.Profile))
+	}
 	if d.Command != "" {
 		p.hang(p.paint(faint, "repeat: "), 8, d.Command)
 	}
