@@ -160,6 +160,8 @@ type Factory interface {
 // a method has no error to return: the case is then void, or unsupported if errors.Is(Err, errors.ErrUnsupported).
 type TargetError struct{ Err error }
 
+// Error is that of Err.
 func (e *TargetError) Error() string { return e.Err.Error() }
 
+// Unwrap gives Err.
 func (e *TargetError) Unwrap() error { return e.Err }
