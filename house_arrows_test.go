@@ -76,8 +76,10 @@ var arrows = []arrow{
 		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6",
 			"github.com/chromedp/..."),
 	},
-	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
-	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},
+	// Namespaces for the tests of the two ends that need the machine's network: for tests alone.
+	{"transports/internal/netspace", list(std, "golang.org/x/sys/..."), nil},
+	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
+	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
 	{"transports/uapi", realEnd, list("transports/mem", "protocol/protocoltest")},
 
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,

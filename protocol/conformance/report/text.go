@@ -41,13 +41,6 @@ func WriteText(w io.Writer, d *Document, o TextOptions) error {
 	return p.err
 }
 
-// WriteFinding writes one result as WriteText does.
-func WriteFinding(w io.Writer, run *Run, r *conformance.Result, o TextOptions) error {
-	p := &printer{w: w, color: o.Color}
-	p.finding(run, r, &o)
-	return p.err
-}
-
 func (p *printer) findings(run *Run, o *TextOptions) {
 	for i := range run.Results {
 		if r := &run.Results[i]; Noteworthy(r.Verdict) {

@@ -61,21 +61,44 @@ func (e *ReplyError) Error() string {
 
 func (e *ReplyError) Unwrap() error { return e.Err }
 
+// Program is what runs behind a Process.
+type Program interface {
+	Kill()
+	// Wait waits for its end, once, and gives nil if it ended well.
+	Wait() error
+	// Said is the end of its standard error.
+	Said() string
+}
+
 // Process is a program that speaks the protocol. It is used by one goroutine.
 type Process struct {
-	// Strict makes fields that the protocol does not have an error.
-	Strict   bool
 	Patience time.Duration
 
-	command *exec.Cmd
+	program Program
 	stdin   *os.File
 	stdout  *os.File
 	in      *bufio.Reader
-	stderr  *tail
 	last    int64 // id
 	gone    error
+	ended   bool
 	stop    func() bool
 }
+
+// Attach makes a Process of a program that runs, and the other ends of its standard input and output, which are pipes.
+// When ctx ends it is killed.
+func Attach(ctx context.Context, stdin, stdout *os.File, program Program) *Process {
+	return &Process{Patience: Patience, program: program, stdin: stdin, stdout: stdout,
+		in: bufio.NewReaderSize(stdout, 1<<16), stop: context.AfterFunc(ctx, program.Kill)}
+}
+
+// command is a Program of the operating system.
+type command struct {
+	*exec.Cmd
+	stderr *tail
+}
+
+func (c *command) Kill()        { kill(c.Cmd) }
+func (c *command) Said() string { return c.stderr.String() }
 
 // Split cuts a command line into words as a shell would.
 func Split(command string) ([]string, error) {
@@ -90,36 +113,25 @@ func Split(command string) ([]string, error) {
 }
 
 // Start starts a program. It is to be ended with Close; when ctx ends it is killed.
-func Start(ctx context.Context, words []string) (_ *Process, err error) {
-	p := &Process{Patience: Patience, stderr: &tail{}, command: exec.Command(words[0], words[1:]...)}
-	var files []*os.File
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-		if err != nil && p.stdin != nil {
-			err = errors.Join(err, p.stdin.Close(), p.stdout.Close())
-		}
-	}()
+func Start(ctx context.Context, words []string) (*Process, error) {
 	theirs, stdin, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, theirs)
+	defer theirs.Close()
 	stdout, answers, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, stdin.Close())
 	}
-	files = append(files, answers)
-	p.stdin, p.stdout, p.in = stdin, stdout, bufio.NewReaderSize(stdout, 1<<16)
-	p.command.Stdin, p.command.Stdout, p.command.Stderr = theirs, answers, p.stderr
-	p.command.WaitDelay = farewell // children of it may hold its standard error
-	group(p.command)
-	if err := p.command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", words[0], err)
+	defer answers.Close()
+	c := &command{exec.Command(words[0], words[1:]...), &tail{}}
+	c.Stdin, c.Stdout, c.Stderr = theirs, answers, c.stderr
+	c.WaitDelay = farewell // children of it may hold its standard error
+	group(c.Cmd)
+	if err := c.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", words[0], err), stdin.Close(), stdout.Close())
 	}
-	p.stop = context.AfterFunc(ctx, func() { kill(p.command) })
-	return p, nil
+	return Attach(ctx, stdin, stdout, c), nil
 }
 
 // Ask sends a request, whose ID it sets, and gives the reply. An error is a *DeathError or a *ReplyError, after
@@ -136,7 +148,7 @@ func (p *Process) Ask(r *proto.Request) (*proto.Reply, error) {
 		return nil, err
 	}
 	reply := &proto.Reply{}
-	if err := proto.Decode(answer, reply, p.Strict); err != nil {
+	if err := proto.Decode(answer, reply, false); err != nil {
 		return nil, &ReplyError{r.Op, err, answer}
 	}
 	if reply.ID != r.ID {
@@ -157,16 +169,19 @@ func (p *Process) Exchange(op string, line []byte) ([]byte, error) {
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		kill(p.command)
+		p.program.Kill()
 		p.wait()
-		p.gone = &DeathError{op, fmt.Sprintf("none within %v, so it was ended", p.Patience), p.stderr.String()}
+		p.gone = &DeathError{op, fmt.Sprintf("none within %v, so it was ended", p.Patience), p.program.Said()}
 	case errors.Is(err, errTooLong):
 		p.gone = &ReplyError{op, err, answer}
 	case len(answer) > 0:
 		p.gone = &ReplyError{op, fmt.Errorf("has no newline at its end: %w", err), answer}
 	default:
-		how := p.wait()
-		p.gone = &DeathError{op, how, p.stderr.String()}
+		how := "it ended, exit status 0"
+		if err := p.wait(); err != nil {
+			how = "it ended, " + err.Error()
+		}
+		p.gone = &DeathError{op, how, p.program.Said()}
 	}
 	return nil, p.gone
 }
@@ -196,45 +211,40 @@ func (p *Process) exchange(line []byte) (answer []byte, err error) {
 	}
 }
 
-// wait waits for the end of the program, makes it end if it does not come, and says how it ended.
-func (p *Process) wait() (how string) {
+// wait waits for the end of the program, and makes it end if it does not come.
+func (p *Process) wait() error {
 	p.stop()
-	timer := time.AfterFunc(farewell, func() { kill(p.command) })
+	p.ended = true
+	timer := time.AfterFunc(farewell, p.program.Kill)
 	defer timer.Stop()
-	err := p.command.Wait()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return "it ended, exit status 0"
-	case errors.As(err, &exit):
-		return "it ended, " + exit.String()
-	}
-	return "it ended, " + err.Error()
+	return p.program.Wait()
 }
 
-// Close ends the program by the end of its standard input. The error says that it did not end by itself, or badly.
+// Close ends the program by the end of its standard input. The error says that it did not end by itself, or badly, or
+// that it still said something.
 func (p *Process) Close() error {
 	defer p.stdout.Close()
 	err := p.stdin.Close()
-	if p.command.ProcessState != nil { // waited for already
+	if p.ended {
 		return nil
 	}
 	if p.gone != nil { // there is no reason to let it go on
-		kill(p.command)
-		p.wait()
+		p.program.Kill()
+		_ = p.wait()
 		return nil
 	}
-	p.wait()
-	if s := p.command.ProcessState; s == nil || !s.Success() {
-		how := "it did not end"
-		if s != nil {
-			how = s.String()
-		}
-		last := p.stderr.String()
+	if e := p.wait(); e != nil {
+		last := p.program.Said()
 		if last != "" {
 			last = "; its last words:\n" + last
 		}
-		return errors.Join(err, fmt.Errorf("when its standard input ended: %s%s", how, last))
+		return errors.Join(err, fmt.Errorf("when its standard input ended: %w%s", e, last))
+	}
+	if e := p.stdout.SetReadDeadline(time.Now().Add(farewell)); e != nil {
+		return errors.Join(err, e)
+	}
+	if b, _ := p.in.ReadByte(); b != 0 {
+		return errors.Join(err, errors.New("there is more on its standard output than replies"))
 	}
 	return err
 }
