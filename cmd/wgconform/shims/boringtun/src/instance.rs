@@ -49,7 +49,7 @@ struct Config {
     key: Key,
     preshared: Key,
     keepalive: u16,
-    index: u32,
+    index: u32, // the upper 24 bits of its Tunn's indices; 0: not chosen yet
     endpoint: Option<SocketAddr>,
     allowed: Vec<Prefix>,
 }
@@ -90,10 +90,10 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn new(seed: Seed, wall: Wall, local4: Prefix, local6: Prefix) -> Self {
+    pub fn new(seed: Seed, wall: Option<Wall>, local4: Prefix, local6: Prefix) -> Self {
         Instance {
             now: 0,
-            wall: nanoseconds(wall),
+            wall: wall.map_or(0, nanoseconds),
             random: seed.0,
             local4,
             local6,
@@ -296,7 +296,6 @@ impl Instance {
     }
 
     pub fn configure(&mut self, at: u64, c: Change) -> Result<(), Failure> {
-        self.advance(at, false)?;
         let opening = self.identity.is_none();
         if c.up == Some(false) || c.mark.is_some_and(|m| m != 0) {
             return unsupported("the library has no interface and no sockets");
@@ -313,6 +312,7 @@ impl Instance {
             }
         }
         let configs = self.changed(&c)?;
+        self.advance(at, false)?; // not before it is known that nothing is refused
         self.port = c.listen_port.unwrap_or(self.port);
         self.mtu = c.mtu.or(self.mtu);
         self.call(|i| {
@@ -325,10 +325,9 @@ impl Instance {
     }
 
     /// What the configuration of the peers would be after a change.
-    fn changed(&mut self, c: &Change) -> Result<Vec<Config>, Failure> {
+    fn changed(&self, c: &Change) -> Result<Vec<Config>, Failure> {
         let mut configs: Vec<Config> =
             if c.replace_peers { Vec::new() } else { self.peers.iter().map(|p| p.config.clone()).collect() };
-        let mut used: HashSet<u32> = self.peers.iter().map(|p| p.config.index).collect();
         for change in &c.peers {
             let known = configs.iter().position(|p| p.key == change.public_key);
             if change.remove {
@@ -342,7 +341,7 @@ impl Instance {
                         key: change.public_key,
                         preshared: change.preshared_key.unwrap_or(Key([0; 32])),
                         keepalive: change.keepalive.unwrap_or(0),
-                        index: self.new_index(&mut used),
+                        index: 0,
                         endpoint: None,
                         allowed: Vec::new(),
                     });
@@ -370,19 +369,6 @@ impl Instance {
         Ok(configs)
     }
 
-    /// The number that the upper 24 bits of a Tunn's indices have.
-    fn new_index(&mut self, used: &mut HashSet<u32>) -> u32 {
-        getrandom::set_state(self.random);
-        loop {
-            let mut bytes = [0; 4];
-            getrandom::getrandom(&mut bytes[..3]).expect("the stream never ends");
-            self.random = getrandom::state();
-            if used.insert(u32::from_le_bytes(bytes)) {
-                return u32::from_le_bytes(bytes);
-            }
-        }
-    }
-
     fn set_private(&mut self, key: Key) {
         let identity = Identity::new(StaticSecret::from(key.0));
         for peer in &mut self.peers {
@@ -393,11 +379,15 @@ impl Instance {
     }
 
     fn set_peers(&mut self, configs: Vec<Config>) {
+        let mut used: HashSet<u32> = configs.iter().map(|c| c.index).collect();
         let mut old: Vec<Peer> = std::mem::take(&mut self.peers);
-        for config in configs {
+        for mut config in configs {
             let peer = match old.iter().position(|p| p.config.index == config.index) {
                 Some(k) => Peer { config, ..old.swap_remove(k) },
-                None => self.new_peer(config),
+                None => {
+                    config.index = new_index(&mut used);
+                    self.new_peer(config)
+                }
             };
             self.peers.push(peer);
         }
@@ -432,6 +422,18 @@ impl Identity {
     fn new(private: StaticSecret) -> Self {
         let public = PublicKey::from(&private);
         Identity { limiter: Arc::new(RateLimiter::new(&public, RATE_LIMIT)), private, public }
+    }
+}
+
+/// Draws a number of 24 bits that is not used yet, and uses it. 0 counts as used.
+fn new_index(used: &mut HashSet<u32>) -> u32 {
+    loop {
+        let mut bytes = [0; 4];
+        getrandom::getrandom(&mut bytes[..3]).expect("the stream never ends");
+        let index = u32::from_le_bytes(bytes);
+        if used.insert(index) {
+            return index;
+        }
     }
 }
 

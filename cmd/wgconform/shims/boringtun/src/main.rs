@@ -6,7 +6,7 @@ mod instance;
 mod protocol;
 
 use instance::Instance;
-use protocol::{Failed, Failure, Greeting, Reply, Report, Request, What};
+use protocol::{Failure, Greeting, Reply, Request, What};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -26,10 +26,6 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn failed(failure: Failure, report: Option<Report>) -> What {
-    What::Failed(Failed { failure, report })
-}
-
 struct Shim {
     wall: bool,
     instances: HashMap<String, Instance>,
@@ -39,15 +35,16 @@ impl Shim {
     fn answer(&mut self, line: &str) -> Reply {
         let value: Value = match serde_json::from_str(line) {
             Ok(v) => v,
-            Err(e) => return Reply { id: 0, what: failed(Failure::Refused(format!("no JSON: {e}")), None) },
+            Err(e) => return Reply { id: 0, what: What::Failed(Failure::Refused(format!("no JSON: {e}"))) },
         };
         let id = value["id"].as_i64().unwrap_or(0);
         let op = value["op"].as_str().unwrap_or("").to_string();
-        let what = match Request::deserialize(value) {
-            Ok(r) => self.serve(r).unwrap_or_else(|f| failed(f, None)),
-            Err(e) if OPS.contains(&op.as_str()) => failed(Failure::Refused(format!("{op}: {e}")), None),
-            Err(_) => failed(Failure::Unsupported(format!("the library has nothing like {op:?}")), None),
+        let done = match Request::deserialize(value) {
+            Ok(r) => self.serve(r),
+            Err(e) if op.is_empty() || OPS.contains(&op.as_str()) => Err(Failure::Refused(format!("{op}: {e}"))),
+            Err(_) => Err(Failure::Unsupported(format!("the library has nothing like {op:?}"))),
         };
+        let what = done.unwrap_or_else(What::Failed);
         Reply { id, what }
     }
 
@@ -90,12 +87,8 @@ impl Shim {
     /// Does something to an instance and reports what came of it.
     fn on(&mut self, name: &str, f: impl FnOnce(&mut Instance) -> Result<(), Failure>) -> Result<What, Failure> {
         let i = self.find(name)?;
-        let done = f(i);
-        let report = i.report(None);
-        Ok(match done {
-            Ok(()) => What::Report(report),
-            Err(failure) => failed(failure, Some(report)),
-        })
+        f(i)?;
+        Ok(What::Report(i.report(None)))
     }
 
     fn greeting(&self) -> Greeting {

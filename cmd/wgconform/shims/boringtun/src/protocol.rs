@@ -74,7 +74,7 @@ impl Serialize for Prefix {
 }
 
 /// 64 bits in 16 hexadecimal digits.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Seed(pub u64);
 
 impl<'de> Deserialize<'de> for Seed {
@@ -97,8 +97,9 @@ pub enum Request {
     Hello {},
     Open {
         instance: String,
+        #[serde(default)]
         seed: Seed,
-        wall: Wall,
+        wall: Option<Wall>,
         local4: Prefix,
         local6: Prefix,
         #[serde(default)]
@@ -195,7 +196,7 @@ pub struct Reply {
 pub enum What {
     Greeting(Greeting),
     Report(Report),
-    Failed(Failed),
+    Failed(Failure),
     Closed {},
 }
 
@@ -209,15 +210,7 @@ pub struct Report {
     pub state: Option<State>,
 }
 
-/// A request that changed nothing, except that the time may have gone on to it.
-#[derive(Serialize)]
-pub struct Failed {
-    #[serde(flatten)]
-    pub failure: Failure,
-    #[serde(flatten)]
-    pub report: Option<Report>,
-}
-
+/// Why nothing was done, and no time has passed.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Failure {
