@@ -92,12 +92,13 @@ impl Shim {
     }
 
     fn greeting(&self) -> Greeting {
-        let mut capabilities = vec!["inner", "configure", "restart", "state", "load", "ipv6", "sources"];
+        let mut capabilities = vec!["inner", "configure", "restart", "state", "load", "ipv6", "sources", "seed"];
         let mut lacks = BTreeMap::from([
             ("interface", "the library has no interface: no port, mark or MTU, no up and down"),
             ("uapi", "the configuration socket belongs to boringtun's device"),
             ("tos", "the library sees and makes UDP payloads only"),
             ("addresses", "the library has no sockets"),
+            ("work", "public-key work takes no time; the limiter counts messages"),
         ]);
         if self.wall {
             capabilities.push("wall");
