@@ -3,7 +3,9 @@ package python_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -65,5 +67,39 @@ func TestExampleIsWireGuard(t *testing.T) {
 	}
 	if passed < least {
 		t.Errorf("only %d cases passed", passed)
+	}
+}
+
+// The session in docs/SHIM.md is what the example says; "…" stands for anything there.
+func TestSessionInTheDocument(t *testing.T) {
+	document, err := os.ReadFile("../../../../docs/SHIM.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := shim.Start(t.Context(), example(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	answer, turns := "", 0
+	for line := range strings.Lines(string(document)) {
+		line = strings.TrimSuffix(line, "\n")
+		if request, ok := strings.CutPrefix(line, "> {"); ok {
+			b, err := p.Exchange("a request of the document", []byte("{"+request+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer = strings.TrimSuffix(string(b), "\n")
+		}
+		if want, ok := strings.CutPrefix(line, "< "); ok {
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
+			if !regexp.MustCompile("^" + pattern + "$").MatchString(answer) {
+				t.Errorf("the document says\n%s\nand the example\n%s", want, answer)
+			}
+			turns++
+		}
+	}
+	if turns != 8 {
+		t.Errorf("the document has %d replies", turns)
 	}
 }
