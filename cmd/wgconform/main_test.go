@@ -23,8 +23,9 @@ import (
 	"github.com/purewire/purewire/protocol/protocoltest"
 )
 
-// TestMain makes programs for the scripts: coreshim, a shim of the core; wgconform, with one more kind of target, bad:DEFECT, a core that is
-// broken on purpose; and demo, the same with a suite of a few cases that end in every way there is.
+// TestMain makes programs for the scripts: coreshim, a shim of the core; wgconform, with one more kind of target,
+// bad:DEFECT, a core that is broken on purpose; and demo, the same with a suite of a few cases that end in every way
+// there is.
 func TestMain(m *testing.M) {
 	run := func(cases func() iter.Seq[conformance.Case]) func() {
 		return func() {
