@@ -12,6 +12,7 @@ import (
 	"github.com/purewire/purewire/cmd/wgconform/internal/shimcheck"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/protocol/conformance/bringup"
 )
 
 // example is its command, once it is known that it can run.
@@ -101,5 +102,30 @@ func TestSessionInTheDocument(t *testing.T) {
 	}
 	if turns != 8 {
 		t.Errorf("the document has %d replies", turns)
+	}
+}
+
+// It answers every question that a port has to on its first day.
+func TestExampleIsBroughtUp(t *testing.T) {
+	f, err := shim.New(t.Context(), strings.Join(example(t), " "), "a test", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	report, err := bringup.Run(t.Context(), f, bringup.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions := 0
+	for range bringup.Questions() {
+		questions++
+	}
+	if len(report.Answers) != questions {
+		t.Errorf("%d of %d questions were asked", len(report.Answers), questions)
+	}
+	for _, a := range report.Answers {
+		if a.Verdict != conformance.Pass {
+			t.Errorf("%s: %s: expected %s, got %s", a.ID, a.Verdict, a.Expected, a.Actual)
+		}
 	}
 }
