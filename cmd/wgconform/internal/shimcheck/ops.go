@@ -185,7 +185,7 @@ func configuring(i *instance, peers ...proto.PeerChange) *proto.Request {
 	return &proto.Request{Op: proto.OpConfigure, At: i.later(moment), Change: &proto.Change{Peers: peers}}
 }
 
-// walls reads the timestamps of initiations. An implementation may read it once in its life (TAI-09), and what it
+// walls reads the timestamps of initiations. An implementation may read its clock but once (TAI-09), and what it
 // thinks of leap seconds is for the cases to judge (TAI-08).
 func walls(b *bench) {
 	b.need("wall")
