@@ -97,6 +97,13 @@ var arrows = []arrow{
 			"mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
 	},
+	// The kernel's interfaces are made by rtnetlink and configured by WireGuard's own netlink family, which wgctrl speaks.
+	{
+		"cmd/wgconform/internal/target/kernel",
+		list(std, "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
+			"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.zx2c4.com/wireguard/wgctrl/..."),
+		nil,
+	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",

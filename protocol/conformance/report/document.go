@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,9 @@ type Run struct {
 	Target  string `json:"target"`
 	Version string `json:"version,omitempty"`
 	// Kind is the column of the tolerance table that was used.
-	Kind       string               `json:"kind"`
+	Kind string `json:"kind"`
+	// HZ is how often a second a kernel looks at its timers, where that makes the column exact.
+	HZ         int                  `json:"hz,omitempty"`
 	Virtual    bool                 `json:"virtual"`
 	Started    time.Time            `json:"started"`
 	Took       time.Duration        `json:"took_ns"`
@@ -54,6 +57,14 @@ type Run struct {
 	Counts     Counts               `json:"counts"`
 	Lacks      []Lack               `json:"lacks,omitempty"`
 	Results    []conformance.Result `json:"results"`
+}
+
+// Column names the column of the tolerance table for people.
+func (r *Run) Column() string {
+	if r.HZ > 0 {
+		return fmt.Sprintf("%s, HZ=%d", r.Kind, r.HZ)
+	}
+	return r.Kind
 }
 
 // ToleranceRow is one line of the tolerance table of a run's kind of target (rules.md §0.4).
