@@ -47,6 +47,7 @@ const (
 	NeedIPv6                       // outer IPv6
 	NeedHost                       // its host's own stack can use the interface
 	NeedSources                    // the tester may send from many addresses
+	NeedErrors                     // the ICMP errors that it makes up for its host are seen
 )
 
 // Capabilities are what a target can do.
@@ -65,6 +66,9 @@ type Capabilities struct {
 	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases
 	// that need one for themselves then run one after the other, when the shared ones are done.
 	Single bool
+	// Pace is the time between two initiations to an instance that cases share; 0: 25 ms. A target for which the suite
+	// and the subject have one slow processor between them wants more.
+	Pace time.Duration
 }
 
 // Case is one test: something is done to a subject, and one thing decides.

@@ -29,6 +29,7 @@ type hub struct {
 	inner   map[netip.Prefix]*T
 	next    int
 	paced   time.Time
+	pacing  time.Duration
 	died    string
 	closed  bool
 	strays  []stray
@@ -51,7 +52,7 @@ type box struct {
 const poll = 2 * time.Millisecond
 
 func newHub(ctx context.Context, s Subject, only bool) *hub {
-	h := &hub{ctx: ctx, s: s, only: only, done: make(chan struct{}), boxes: map[*T]*box{},
+	h := &hub{ctx: ctx, s: s, only: only, done: make(chan struct{}), pacing: paceTime, boxes: map[*T]*box{},
 		addrs: map[netip.AddrPort]*T{}, hosts: map[netip.Addr]*T{}, inner: map[netip.Prefix]*T{}}
 	h.real, _ = s.(RealTimeSubject)
 	h.reached = s.Now()
@@ -346,7 +347,7 @@ func (h *hub) pace(n int) {
 		h.paced = now
 	}
 	turn := h.paced
-	h.paced = h.paced.Add(time.Duration(n) * paceTime)
+	h.paced = h.paced.Add(time.Duration(n) * h.pacing)
 	h.mu.Unlock()
 	timer := time.NewTimer(turn.Sub(now))
 	defer timer.Stop()

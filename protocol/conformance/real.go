@@ -259,6 +259,9 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 	r.failed.Store(0)
 	h := newHub(ctx, s, c.Isolation != Shared || c.Run != nil)
 	h.setup = setup
+	if r.caps.Pace > 0 {
+		h.pacing = r.caps.Pace
+	}
 	return h, setup, nil
 }
 

@@ -69,7 +69,7 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 // lacking says what a target has not that a case needs.
 func lacking(c Case, caps Capabilities) string {
 	var why []string
-	for n := Need(1); n <= NeedSources; n <<= 1 {
+	for n := Need(1); n <= NeedErrors; n <<= 1 {
 		if c.Needs&n == 0 || caps.Has&n != 0 {
 			continue
 		}

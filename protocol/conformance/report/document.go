@@ -114,7 +114,7 @@ var needNames = []struct {
 	{conformance.NeedState, "state"}, {conformance.NeedUAPI, "uapi"}, {conformance.NeedWall, "wall-clock"},
 	{conformance.NeedVirtual, "virtual-time"}, {conformance.NeedLoad, "load"}, {conformance.NeedTOS, "tos"},
 	{conformance.NeedOuter, "outer-headers"}, {conformance.NeedIPv6, "ipv6"}, {conformance.NeedHost, "host-stack"},
-	{conformance.NeedSources, "many-sources"},
+	{conformance.NeedSources, "many-sources"}, {conformance.NeedErrors, "icmp-errors"},
 }
 
 // NeedNames gives a word for each need of a set.

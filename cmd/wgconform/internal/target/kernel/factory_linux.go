@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/timers"
 )
 
 // Factory makes subjects of the running kernel. It implements conformance.Factory.
@@ -19,6 +22,9 @@ type Factory struct {
 	heart        *realtime.Heart
 	watch        *watch
 	capabilities conformance.Capabilities
+
+	mu   sync.Mutex
+	calm time.Time // when the kernel is no longer under the load of an earlier subject
 }
 
 // New finds out whether the kernel has WireGuard, and listens for 5 s to an interface that has nothing to do. Anything
@@ -39,6 +45,11 @@ func New(ctx context.Context, kind string) (*Factory, error) {
 		c.Kind = kind
 	}
 	c.Lacks[conformance.NeedUAPI] = "the kernel is configured by netlink, not by the text protocol"
+	c.Has &^= conformance.NeedErrors
+	c.Lacks[conformance.NeedErrors] = "the kernel tells who sent a packet by way of its route, and injected ones have none"
+	if runtime.NumCPU() == 1 {
+		c.Pace = 100 * time.Millisecond
+	}
 	c.Lacks[conformance.NeedVirtual] = "the kernel's time is the machine's"
 	if err = f.missing(); err == nil {
 		c.Version = version()
@@ -58,11 +69,46 @@ func (f *Factory) Capabilities() conformance.Capabilities { return f.capabilitie
 
 // New implements conformance.Factory. A nil error means that the interface is there and configured.
 func (f *Factory) New(setup conformance.Setup) (conformance.Subject, error) {
+	f.mu.Lock()
+	wait := time.Until(f.calm)
+	f.mu.Unlock()
+	time.Sleep(wait)
 	s, err := f.start(setup)
 	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return &subject{Subject: s, factory: f}, nil
+}
+
+// subject tells the factory when it ends after a flood.
+type subject struct {
+	*realtime.Subject
+	factory *Factory
+	flooded bool
+}
+
+// A flood is more datagrams at once than any case sends for another reason. The kernel as a whole is under load,
+// whichever interface was flooded, until a second after it last was so (receive.c, last_under_load).
+const (
+	flood = 100
+	held  = 1100 * time.Millisecond
+)
+
+// Input implements conformance.Subject.
+func (s *subject) Input(now timers.Time, in []conformance.Datagram) conformance.Stamp {
+	s.flooded = s.flooded || len(in) >= flood
+	return s.Subject.Input(now, in)
+}
+
+// Close implements conformance.Subject.
+func (s *subject) Close() error {
+	err := s.Subject.Close()
+	if s.flooded {
+		s.factory.mu.Lock()
+		defer s.factory.mu.Unlock()
+		s.factory.calm = time.Now().Add(held)
+	}
+	return err
 }
 
 func (f *Factory) start(setup conformance.Setup) (*realtime.Subject, error) {
