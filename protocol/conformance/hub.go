@@ -21,7 +21,8 @@ type hub struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	asked   []func()
+	asked   []request
+	delays  []delay     // the latest, in order
 	reached timers.Time // everything up to here was taken
 	boxes   map[*T]*box
 	addrs   map[netip.AddrPort]*T
@@ -34,6 +35,23 @@ type hub struct {
 	closed  bool
 	strays  []stray
 }
+
+// request is what a case asks the subject's goroutine to do.
+type request struct {
+	do   func()
+	when time.Time
+}
+
+// delay is that a request had to wait for long: so many cases ask that the processor does not suffice.
+type delay struct {
+	until time.Time
+	d     time.Duration
+}
+
+const (
+	delayKept = 100 * time.Millisecond
+	keptDelay = 1000
+)
 
 // stray is a datagram to an address that no case has.
 type stray struct {
@@ -75,8 +93,9 @@ func (h *hub) serve() {
 			}
 		}
 		h.mu.Unlock()
-		for _, f := range asked {
-			f()
+		for _, r := range asked {
+			h.delayed(time.Since(r.when))
+			r.do()
 			if !h.dead() {
 				h.take()
 			}
@@ -94,6 +113,30 @@ func (h *hub) serve() {
 		h.s.Advance(until)
 		h.take()
 	}
+}
+
+// delayed remembers how long a request had to wait.
+func (h *hub) delayed(d time.Duration) {
+	if d < delayKept {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.delays = append(h.delays, delay{time.Now(), d}); len(h.delays) > keptDelay {
+		h.delays = h.delays[keptDelay/2:]
+	}
+}
+
+// longestDelay is how long a request had to wait at most, of those that were served lately.
+func (h *hub) longestDelay(lately time.Duration) (longest time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, d := range h.delays {
+		if time.Since(d.until) < lately {
+			longest = max(longest, d.d)
+		}
+	}
+	return longest
 }
 
 // take gives the outputs to their cases and wakes those that wait for them or for this time.
@@ -261,11 +304,11 @@ func (h *hub) do(f func(Subject)) {
 		h.mu.Unlock()
 		panic(&outcome{verdict: Broken, reason: "the instance was closed while the case ran"})
 	}
-	h.asked = append(h.asked, func() {
+	h.asked = append(h.asked, request{func() {
 		defer func() { done <- recover() }()
 		h.refuse()
 		f(h.s)
-	})
+	}, time.Now()})
 	h.mu.Unlock()
 	h.wake()
 	if p := <-done; p != nil {
