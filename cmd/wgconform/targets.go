@@ -8,6 +8,7 @@ import (
 
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/kernel"
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
 )
@@ -32,6 +33,7 @@ func targetKinds() []targetKind {
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
 		{"kernel", "", "the WireGuard of the running Linux kernel (root)", openKernel},
+		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
 	}
 }
 
@@ -48,6 +50,10 @@ func openProgram(ctx context.Context, command string, o targetOptions) (conforma
 
 func openKernel(ctx context.Context, _ string, o targetOptions) (conformance.Factory, error) {
 	return kernel.New(ctx, o.tolerances)
+}
+
+func openShim(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
+	return shim.New(ctx, command, version(), o.tolerances)
 }
 
 // targetForms lists how targets are written.

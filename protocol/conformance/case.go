@@ -61,6 +61,8 @@ type Capabilities struct {
 	Kind string
 	// HZ is how often a second the timers of a "kernel" are looked at. It makes that column exact; 0: not known.
 	HZ int
+	// Layer is how much of WireGuard it is; empty: LayerDevice. See Beyond.
+	Layer Layer
 	// RTT is added to every upper bound: what the way to the target and back takes.
 	RTT time.Duration
 	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases

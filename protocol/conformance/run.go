@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -69,6 +70,12 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 // lacking says what a target has not that a case needs.
 func lacking(c Case, caps Capabilities) string {
 	var why []string
+	for _, rule := range c.Rules { // one is enough: what decides the case is about all of them
+		if beyond := caps.Layer.Beyond(rule); beyond != "" {
+			why = append(why, rule+" is none of a library's: "+beyond)
+			break
+		}
+	}
 	for n := Need(1); n <= NeedErrors; n <<= 1 {
 		if c.Needs&n == 0 || caps.Has&n != 0 {
 			continue
@@ -143,7 +150,9 @@ func (v *virtualRunner) one(c Case) Result {
 	s, err := v.f.New(setup)
 	if err != nil {
 		r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
-		r.Verdict = Broken
+		if !errors.Is(err, errors.ErrUnsupported) {
+			r.Verdict = Broken
+		}
 		return r
 	}
 	defer s.Close()
