@@ -33,6 +33,7 @@ func (p *program) execute(args []string) int {
 reports, and when. Without a target it tests the core of this project.`,
 		Commands: []*cobra.Command{
 			p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(),
+			p.bringupCommand(), p.vectorsCommand(),
 			p.shimCheckCommand(),
 			p.versionCommand(),
 		},
