@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/kernel"
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
@@ -31,6 +32,7 @@ func targetKinds() []targetKind {
 		{"core", "", "this project's own core, in process and in virtual time", openCore},
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
+		{"kernel", "", "the WireGuard of the running Linux kernel (root)", openKernel},
 		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
 	}
 }
@@ -44,6 +46,10 @@ func openCore(_ context.Context, _ string, o targetOptions) (conformance.Factory
 
 func openProgram(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
 	return exec.New(ctx, command, o.tolerances)
+}
+
+func openKernel(ctx context.Context, _ string, o targetOptions) (conformance.Factory, error) {
+	return kernel.New(ctx, o.tolerances)
 }
 
 func openShim(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
