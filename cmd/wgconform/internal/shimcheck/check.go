@@ -200,8 +200,8 @@ func (b *bench) need(word string) {
 	}
 }
 
-// exact says that the same must give the same.
-func (b *bench) exact() bool { return b.g != nil && b.g.Kind == "exact" }
+// repeats says that the same must give the same.
+func (b *bench) repeats() bool { return b.has(proto.Repeats) }
 
 // line sends a line as it is and gives what is answered.
 func (b *bench) line(op, line string) string {

@@ -132,7 +132,8 @@ var formChecks = []check{
 		func(b *bench) {
 			b.process()
 			nobody := &instance{b: b, name: "nobody"}
-			for _, r := range []*proto.Request{{Op: proto.OpAdvance, Until: new(second)}, nobody.sending(), {Op: proto.OpClose}} {
+			requests := []*proto.Request{{Op: proto.OpAdvance, Until: new(second)}, nobody.sending(), {Op: proto.OpClose}}
+			for _, r := range requests {
 				if got := nobody.ask(r); got.Error == "" {
 					b.fail("%s of an instance that is not there is no error", r.Op)
 				}

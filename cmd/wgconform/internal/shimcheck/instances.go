@@ -100,7 +100,7 @@ var instanceChecks = []check{
 			b.note("it is deterministic")
 			return
 		}
-		if !b.exact() {
+		if !b.repeats() {
 			b.note("it is not deterministic: a verdict may depend on chance")
 			return
 		}

@@ -138,7 +138,7 @@ var opChecks = []check{
 	{"wall/shown", "the wall clock of open and of wall is what the implementation reads", walls},
 	{"uapi/talks", "uapi gives what is answered until more is waited for, on each connection for itself", talks},
 	{"load/model", "with handshakeTime, an answer takes that long", func(b *bench) {
-		b.need("load")
+		b.need(proto.Work)
 		var i *instance
 		m := newMate(1, false)
 		const cost = timers.Time(5 * time.Millisecond)

@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	err := shim.Serve(context.Background(), os.Stdin, os.Stdout, coretarget.Factory{}, shim.Options{Addresses: true})
+	err := shim.Serve(context.Background(), os.Stdin, os.Stdout, coretarget.Factory{},
+		shim.Options{Has: []string{shim.Addresses, shim.Repeats, shim.Work}})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "core: %v\n", err)
 		os.Exit(2)
