@@ -22,6 +22,7 @@ type Diagnosis struct {
 	Parting *Parting `json:"parting,omitempty"`
 	// Message is what was looked at, and Fields its parts.
 	Message Hex          `json:"message,omitempty"`
+	Probe   bool         `json:"probe,omitempty"` // the message is the tester's, with the mistake in it
 	Fields  []peer.Field `json:"fields,omitempty"`
 	// Steps is the key schedule as it should be, for comparison with what the subject can print.
 	Steps []Step `json:"steps,omitempty"`
