@@ -68,7 +68,7 @@ func did(code, cause string, rules ...string) *Diagnosis {
 
 // unknown is the diagnosis if nothing known explains the bytes.
 func unknown(cause string, rules ...string) *Diagnosis {
-	return &Diagnosis{Cause: cause, Evidence: "none of the known mistakes explains it", Rules: rules}
+	return &Diagnosis{Codes: []string{}, Cause: cause, Evidence: "none of the known mistakes explains it", Rules: rules}
 }
 
 // product is X25519; zeros for a point of low order.
