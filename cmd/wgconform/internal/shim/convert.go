@@ -79,15 +79,19 @@ func Greet(c conformance.Capabilities, o *Options) *Greeting {
 
 // setup is how an instance is to start.
 func (r *Request) setup() conformance.Setup {
+	var seed Seed
+	if r.Seed != nil {
+		seed = *r.Seed
+	}
 	return conformance.Setup{
-		Name: r.Instance, Seed: uint64(r.Seed), Wall: r.Wall.Time(), Local4: r.Local4, Local6: r.Local6,
+		Name: r.Instance, Seed: uint64(seed), Wall: r.Wall.Time(), Local4: r.Local4, Local6: r.Local6,
 		Config: r.Config.change(), HandshakeTime: time.Duration(r.HandshakeTime), HandshakeWorkers: r.HandshakeWorkers,
 	}
 }
 
 // Opening is the request that makes an instance.
 func Opening(instance string, s conformance.Setup) *Request {
-	return &Request{Op: OpOpen, Instance: instance, Seed: Seed(s.Seed), Wall: WallOf(s.Wall), Local4: s.Local4,
+	return &Request{Op: OpOpen, Instance: instance, Seed: new(Seed(s.Seed)), Wall: WallOf(s.Wall), Local4: s.Local4,
 		Local6: s.Local6, Config: ChangeOf(s.Config), HandshakeTime: int64(s.HandshakeTime),
 		HandshakeWorkers: s.HandshakeWorkers}
 }

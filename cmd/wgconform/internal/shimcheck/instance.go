@@ -68,7 +68,7 @@ type instance struct {
 func opening(name string, seed proto.Seed, peers ...proto.PeerChange) (*proto.Request, peer.Pair) {
 	pair := peer.NewPair(random("instance " + name))
 	mtu, up, listen, private := 1420, true, port, proto.Key(pair.Private)
-	return &proto.Request{Op: proto.OpOpen, Instance: name, Seed: seed, Wall: proto.WallOf(wall), Local4: local4,
+	return &proto.Request{Op: proto.OpOpen, Instance: name, Seed: &seed, Wall: proto.WallOf(wall), Local4: local4,
 		Local6: local6, Config: &proto.Change{PrivateKey: &private, ListenPort: &listen, MTU: &mtu, Up: &up,
 			Peers: peers}}, pair
 }

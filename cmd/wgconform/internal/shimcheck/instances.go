@@ -2,7 +2,9 @@ package shimcheck
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
+	"strings"
 
 	proto "github.com/purewire/purewire/cmd/wgconform/internal/shim"
 	"github.com/purewire/purewire/protocol/conformance/peer"
@@ -23,9 +25,18 @@ func same(b *bench, how string, one, two []proto.Output) {
 			b.fail("%s: %s, and %s without", how, describe(two), describe(one))
 		}
 		if !reflect.DeepEqual(one[k], two[k]) {
-			b.fail("%s: output %d is %s, and %s without", how, k, describe(two[k:k+1]), describe(one[k:k+1]))
+			b.fail("%s: output %d is %s, and %s without", how, k, spell(two[k]), spell(one[k]))
 		}
 	}
+}
+
+// spell writes an output as it was sent.
+func spell(o proto.Output) string {
+	line, err := proto.Encode(o)
+	if err != nil {
+		panic(err) // it was read
+	}
+	return fmt.Sprintf("%.300s", strings.TrimSpace(string(line)))
 }
 
 // a short life, from which something comes.
@@ -49,7 +60,7 @@ var instanceChecks = []check{
 		})
 		// Its time is still 0, and it knows no session and no timestamp of the other's: the same peer begins again.
 		if r := two.ask(&proto.Request{Op: proto.OpAdvance, Until: new(second)}); r.Now == nil || *r.Now != second {
-			b.fail("when one instance is at 60 s, another cannot go from 0 s to 1 s: now is %s %s", show(r.Now), r.Error)
+			b.fail("when one instance is at 60 s, another cannot go from 0 s to 1 s: now is %v %s", show(r.Now), r.Error)
 		}
 		if r := one.must(&proto.Request{Op: proto.OpAdvance, Until: new(60*second + 1)}); *r.Now != 60*second+1 {
 			b.fail("when one instance goes to 1 s, the other stands at %d instead of 60 s", *r.Now)
@@ -78,7 +89,7 @@ var instanceChecks = []check{
 			b.fail("advance of an instance that was closed is no error")
 		}
 		if r := b.must(first(opening("a", 1, m.config(0)))); r.Now == nil || *r.Now != 0 {
-			b.fail("a new instance of its name has now %s", show(r.Now))
+			b.fail("a new instance of its name has now %v", show(r.Now))
 		}
 		i.now = 0
 		m.clock = 0 // the old timestamps are forgotten with the instance

@@ -31,7 +31,7 @@ var uses = []struct {
 	}},
 	{"state", func(*instance) *proto.Request { return &proto.Request{Op: proto.OpState} }},
 	{"uapi", func(*instance) *proto.Request {
-		return &proto.Request{Op: proto.OpUAPI, Connection: 1, Text: "get=1\n\n"}
+		return &proto.Request{Op: proto.OpUAPI, Connection: 1, Text: new(proto.Text("get=1\n\n"))}
 	}},
 	{"addresses", func(i *instance) *proto.Request {
 		r := &proto.Request{Op: proto.OpAddresses, At: i.later(moment)}
@@ -195,7 +195,7 @@ func talks(b *bench) {
 	b.need("uapi")
 	i, m, _ := connected(b)
 	talk := func(connection int, text string) string {
-		r := i.must(&proto.Request{Op: proto.OpUAPI, Connection: connection, Text: proto.Text(text)})
+		r := i.must(&proto.Request{Op: proto.OpUAPI, Connection: connection, Text: new(proto.Text(text))})
 		if r.Text == nil {
 			b.fail("there is no text in the reply to %q", text)
 		}
@@ -212,7 +212,7 @@ func talks(b *bench) {
 	if got := talk(1, "\n"); got != whole {
 		b.fail("the other half, \"\\n\", is answered by %.160q instead of what the other connection said", got)
 	}
-	r := i.must(&proto.Request{Op: proto.OpUAPI, Connection: 1, Close: true})
+	r := i.must(&proto.Request{Op: proto.OpUAPI, Connection: 1, Text: new(proto.Text("")), Close: true})
 	if r.Text == nil || *r.Text != "" {
 		b.fail("the end of a connection is answered by more than an empty text")
 	}

@@ -14,7 +14,7 @@ var timeChecks = []check{
 		for _, name := range []string{"a", "b"} {
 			r := b.must(first(opening(name, 1)))
 			if r.Now == nil || *r.Now != 0 {
-				b.fail("the reply to open has now %s", show(r.Now))
+				b.fail("the reply to open has now %v", show(r.Now))
 			}
 			b.must(&proto.Request{Op: proto.OpAdvance, Instance: name, Until: new(5 * second)})
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	proto "github.com/purewire/purewire/cmd/wgconform/internal/shim"
 	"github.com/purewire/purewire/protocol/conformance"
@@ -22,6 +23,7 @@ type Factory struct {
 	runner       string
 	capabilities conformance.Capabilities
 	addresses    bool
+	patience     time.Duration // 0: Patience
 
 	mu   sync.Mutex
 	idle []*Process
@@ -68,6 +70,9 @@ func (f *Factory) start() (*Process, *proto.Greeting, error) {
 	p, err := Start(f.ctx, f.words)
 	if err != nil {
 		return nil, nil, err
+	}
+	if f.patience > 0 {
+		p.Patience = f.patience
 	}
 	g, err := Hello(p, f.runner)
 	if err != nil {

@@ -283,7 +283,7 @@ func (s *subject) UAPI() (net.Conn, error) {
 // talk is the op behind a connection.
 func (s *subject) talk(connection int, text string, end bool) (answer string, eof bool, err error) {
 	s.sync()
-	reply, err := s.ask(&proto.Request{Op: proto.OpUAPI, Connection: connection, Text: proto.Text(text), Close: end},
+	reply, err := s.ask(&proto.Request{Op: proto.OpUAPI, Connection: connection, Text: new(proto.Text(text)), Close: end},
 		s.now)
 	switch {
 	case err == errGone:
