@@ -108,7 +108,7 @@ var arrows = []arrow{
 	// The kernel's interfaces are made by rtnetlink and configured by WireGuard's own netlink family, which wgctrl speaks.
 	{
 		"cmd/wgconform/internal/target/kernel",
-		list(std, "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
+		list(std, "timers", "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
 			"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.zx2c4.com/wireguard/wgctrl/..."),
 		nil,
 	},

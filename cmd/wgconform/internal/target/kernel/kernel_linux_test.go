@@ -29,7 +29,8 @@ func TestSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := f.Capabilities(); c.HZ != 100 || c.Kind != "kernel" || c.Pace == 0 || !strings.HasPrefix(c.Version, "Linux 6.") {
+	c := f.Capabilities()
+	if c.HZ != 100 || c.Kind != "kernel" || c.Pace == 0 || !strings.HasPrefix(c.Version, "Linux 6.") {
 		t.Errorf("capabilities: %+v", c) // UML's HZ is 100 whatever is asked for, arch/um/Kconfig
 	}
 	setup, err := realtime.Idle()
