@@ -382,3 +382,13 @@ func TestBlur(t *testing.T) {
 		t.Errorf("a blur counts as %v", got)
 	}
 }
+
+// A datagram that never arrives at the subject's host says nothing of the subject.
+func TestLost(t *testing.T) {
+	s := subject(t, factory(t, fakeCommand(t, "echo")), nil)
+	s.cable.index = 1 // the loopback, which is down
+	at := s.Input(s.Now(), []conformance.Datagram{{Local: subject4, Remote: tester4, Bytes: []byte("lost")}})
+	if got := s.Stalled(at.Earliest, s.Now()); got < time.Second {
+		t.Errorf("a lost datagram counts as a stall of %v", got)
+	}
+}
