@@ -29,7 +29,7 @@ area on the terminal, by area and by case in the reports.
       --profile quick --html matrix.html`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			ctx, stop := interruptible()
+			ctx, stop := interruptible(f.timeout)
 			defer stop()
 			return p.matrix(ctx, &f)
 		},

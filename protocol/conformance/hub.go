@@ -282,7 +282,7 @@ func (h *hub) refuse() {
 		panic(death(died))
 	}
 	if h.ctx.Err() != nil {
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 
@@ -299,7 +299,7 @@ func (h *hub) await(t *T, until timers.Time) {
 	select {
 	case <-b.signal:
 	case <-h.ctx.Done():
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 
@@ -353,7 +353,7 @@ func (h *hub) pace(n int) {
 	select {
 	case <-timer.C:
 	case <-h.ctx.Done():
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 

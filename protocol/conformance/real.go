@@ -59,7 +59,7 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 	shared, own, quiet := split(cases)
 	var phase sync.WaitGroup
 	phase.Go(func() {
-		each(ctx, shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
+		each(shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
 		r.closeShared()
 	})
 	if r.caps.Single {
@@ -67,10 +67,10 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 		r.bury.Wait()
 	}
 	phase.Go(func() {
-		each(ctx, own, r.slots(), func(c Case) { r.first(c, r.alone) })
+		each(own, r.slots(), func(c Case) { r.first(c, r.alone) })
 	})
 	phase.Wait()
-	each(ctx, quiet, 1, func(c Case) { r.first(c, r.alone) })
+	each(quiet, 1, func(c Case) { r.first(c, r.alone) })
 	r.repeat(ctx)
 	r.bury.Wait()
 }
@@ -84,14 +84,11 @@ func (r *realRunner) slots() int {
 }
 
 // each calls f for all items, at most n at once, in order of their beginning.
-func each[E any](ctx context.Context, items []E, n int, f func(E)) {
+func each[E any](items []E, n int, f func(E)) {
 	slots := make(chan struct{}, n)
 	var all sync.WaitGroup
 	for _, i := range items {
 		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
 		all.Go(func() {
 			defer func() { <-slots }()
 			f(i)
@@ -102,11 +99,18 @@ func each[E any](ctx context.Context, items []E, n int, f func(E)) {
 
 // first runs a case for the first time and keeps it for later if that does not decide.
 func (r *realRunner) first(c Case, how func(context.Context, Case) (Result, bool)) {
+	if r.ctx.Err() != nil {
+		r.out <- notBegun(c)
+		return
+	}
+	r.o.begins(c, 1)
 	res, died := how(r.ctx, c)
-	if !died && decided(res) {
+	res = cut(r.ctx, res)
+	if !died && decided(res) || res.Verdict == NotRun {
 		r.out <- res
 		return
 	}
+	r.o.repeats(c, 1, res)
 	r.mu.Lock()
 	r.again = append(r.again, again{c, res, died})
 	r.mu.Unlock()
@@ -134,8 +138,8 @@ func (r *realRunner) repeat(ctx context.Context) {
 		}
 	}
 	settle := func(a again) { r.out <- r.settle(ctx, a) }
-	each(ctx, beside, cap(r.spare), settle)
-	each(ctx, alone, 1, settle)
+	each(beside, cap(r.spare), settle)
+	each(alone, 1, settle)
 }
 
 // settle repeats one case until it is decided: a failure is repeated once, what cannot be judged twice. A case that
@@ -162,11 +166,16 @@ func (r *realRunner) settle(ctx context.Context, a again) Result {
 			}
 			return finish(res, earlier)
 		}
-		if ctx.Err() != nil { // nobody reads it any more
-			return finish(res, earlier)
-		}
 		earlier = append(earlier, Attempt{Verdict: res.Verdict, Reason: res.Reason, Trace: res.Trace, Secrets: res.Secrets})
+		if ctx.Err() != nil {
+			return notRepeated(a.c, earlier)
+		}
+		if len(earlier) > 1 {
+			r.o.repeats(a.c, len(earlier), res)
+		}
+		r.o.begins(a.c, len(earlier)+1)
 		res, _ = r.alone(ctx, a.c)
+		res = cut(ctx, res)
 		died = false // if it dies now it dies of this case
 	}
 }

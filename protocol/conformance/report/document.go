@@ -46,14 +46,16 @@ type Run struct {
 	Target  string `json:"target"`
 	Version string `json:"version,omitempty"`
 	// Kind is the column of the tolerance table that was used.
-	Kind       string               `json:"kind"`
-	Virtual    bool                 `json:"virtual"`
-	Started    time.Time            `json:"started"`
-	Took       time.Duration        `json:"took_ns"`
-	Tolerances []ToleranceRow       `json:"tolerances,omitempty"`
-	Counts     Counts               `json:"counts"`
-	Lacks      []Lack               `json:"lacks,omitempty"`
-	Results    []conformance.Result `json:"results"`
+	Kind       string         `json:"kind"`
+	Virtual    bool           `json:"virtual"`
+	Started    time.Time      `json:"started"`
+	Took       time.Duration  `json:"took_ns"`
+	Tolerances []ToleranceRow `json:"tolerances,omitempty"`
+	// Ended says why the run was ended before its end; empty: it was not.
+	Ended   string               `json:"ended,omitempty"`
+	Counts  Counts               `json:"counts"`
+	Lacks   []Lack               `json:"lacks,omitempty"`
+	Results []conformance.Result `json:"results"`
 }
 
 // ToleranceRow is one line of the tolerance table of a run's kind of target (rules.md §0.4).
