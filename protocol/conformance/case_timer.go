@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
 var timerCases = slices.Concat(retransmitCases, giveUpCases, bothRoles(giveUpDropsStaged),
@@ -177,16 +175,7 @@ func retriesInTime(t *T) {
 // forgetsSource lets the peer speak to the host's second address only, and looks from where the nth initiation comes
 // when nothing is heard any more.
 func forgetsSource(t *T, n int) {
-	second := t.HostAddr(1, false)
-	t.SetAddresses([]netip.Prefix{second}, nil)
-	p := t.Peer()
-	host := netip.AddrPortFrom(second.Addr(), *t.Setup.Config.ListenPort)
-	i := p.Initiate(peer.Spec{})
-	p.SendTo(host, p.Addr, i.Bytes, 0)
-	var s *Session
-	t.Premise(func() { s = p.Expect(Response, t.Soon()).Session })
-	t.Check(s != nil, "a response that completes the handshake", "one that does not authenticate")
-	p.SendTo(host, p.Addr, s.Seal(nil), 0)
+	p, s, _, host := reached(t)
 	packet := p.Outbound()
 	t.Inject(packet)
 	var sent, g *Got
@@ -198,7 +187,7 @@ func forgetsSource(t *T, n int) {
 		g = p.Expect(Initiation, t.Due(Retransmit, g.At))
 	}
 	t.Note("data left from %v", sent.Local)
-	if g.Local.Addr() == second.Addr() {
+	if g.Local.Addr() == host.Addr() {
 		t.FailAt(g, "an initiation from the host's first address again", "one from "+g.Local.String())
 	}
 }

@@ -1,6 +1,10 @@
 package conformance_test
 
-import "github.com/purewire/purewire/protocol/conformance"
+import (
+	"slices"
+
+	"github.com/purewire/purewire/protocol/conformance"
+)
 
 // repeats is a subject that queues the second packet twice.
 func repeats() bad {
@@ -25,6 +29,17 @@ var queueKills = killers{
 				return nil
 			}
 			return kept(d)
+		}})},
+	"queue/no-endpoint": {wrap("hoards-without-endpoint", mangle{
+		packetIn: func(m *mangled, b []byte) [][]byte {
+			m.memory["packets"]++
+			return [][]byte{b}
+		},
+		out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+			if kindOf(d.Bytes) != 4 || m.memory["packets"] < 1000 {
+				return kept(d)
+			}
+			return slices.Repeat(kept(d), 20) // as if it had kept twenty times as many
 		}})},
 	"queue/oldest-goes":          {core("stage-drops-newest")},
 	"queue/instead-of-keepalive": {core("extra-keepalive")},

@@ -292,6 +292,9 @@ func (t *T) Configure(c Change) Stamp {
 	return Stamp{}
 }
 
+// up brings the subject's interface up or takes it down.
+func (t *T) up(on bool) { t.Configure(Change{Up: &on}) }
+
 func deviceWide(c Change) bool {
 	return c.PrivateKey != nil || c.ListenPort != nil || c.Mark != nil || c.MTU != nil || c.Up != nil || c.ReplacePeers
 }

@@ -53,7 +53,7 @@ func cut(ctx context.Context, r Result) Result {
 		return r
 	}
 	switch r.Verdict {
-	case Pass, Measured, Unsupported:
+	case Pass, Measured, Unsupported, NotRun:
 		return r
 	}
 	why := fmt.Sprintf("running for %v when %s", r.Took.Round(100*time.Millisecond), runEnded)

@@ -27,7 +27,8 @@ const arrival = 100 * time.Millisecond
 // lateArrival is how much longer a datagram is looked for before it is taken for lost.
 const lateArrival = time.Second
 
-// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject and HostSubject.
+// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject, HostSubject and
+// SocketSubject.
 type Subject struct {
 	words  []string
 	setup  conformance.Setup
@@ -39,6 +40,7 @@ type Subject struct {
 	tap     *tap
 	outer   *injector // frames into veth1
 	inner   *injector // packets into the TUN
+	taken   []int     // sockets that have conformance.TakenPort
 	bell    int       // eventfd: Advance is to look up
 	woken   atomic.Bool
 	link    netlink.Link
@@ -62,6 +64,7 @@ var (
 	_ conformance.UAPISubject     = (*Subject)(nil)
 	_ conformance.RealTimeSubject = (*Subject)(nil)
 	_ conformance.HostSubject     = (*Subject)(nil)
+	_ conformance.SocketSubject   = (*Subject)(nil)
 )
 
 // newSubject makes a machine, starts the program there and configures it.
@@ -96,6 +99,9 @@ func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, 
 		return s, err
 	}
 	if err = s.cable.addresses(s.cable.end, []netip.Prefix{setup.Local4, setup.Local6}, true); err != nil {
+		return s, err
+	}
+	if err = s.takePort(); err != nil {
 		return s, err
 	}
 	if err = s.start(); err != nil {
@@ -389,6 +395,9 @@ func (s *Subject) Close() (err error) {
 		func() error { return s.inner.close() },
 	}[:s.opened()] {
 		err = errors.Join(err, c())
+	}
+	for _, fd := range s.taken {
+		err = errors.Join(err, unix.Close(fd))
 	}
 	if s.bell >= 0 {
 		err = errors.Join(err, unix.Close(s.bell))
