@@ -58,8 +58,8 @@ var queueCases = []Case{
 				}
 				t.Inject(batch...)
 			}
-			s := p.Connect()
-			n := len(t.Gather(Data.On(s), time.Second))
+			p.Connect()
+			n := len(t.Gather(Transport.To(p), time.Second))
 			t.Note("%d of %d packets had waited", n, sent)
 			t.Check(n <= most, fmt.Sprintf("at most %d of %d packets after the peer has called", most, sent), fmt.Sprint(n))
 		},

@@ -36,10 +36,14 @@ var queueKills = killers{
 			return [][]byte{b}
 		},
 		out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
-			if kindOf(d.Bytes) != 4 || m.memory["packets"] < 1000 {
+			if kindOf(d.Bytes) != 2 || m.memory["packets"] < 1000 {
 				return kept(d)
 			}
-			return slices.Repeat(kept(d), 20) // as if it had kept twenty times as many
+			kept := d // what had waited, as if it had been sealed for somebody
+			kept.Bytes = make([]byte, 112)
+			kept.Bytes[0] = 4
+			copy(kept.Bytes[4:8], d.Bytes[8:12])
+			return append(slices.Repeat([]conformance.SentDatagram{kept}, 1100), d)
 		}})},
 	"queue/oldest-goes":          {core("stage-drops-newest")},
 	"queue/instead-of-keepalive": {core("extra-keepalive")},

@@ -96,7 +96,7 @@ var fixedSource = wrap("one-source", mangle{
 	}})
 
 // stuckSource is a subject that goes on sending from an address that it has used when that is gone: nothing leaves.
-var stuckSource = wrap("sticks-to-source", mangle{
+var stuckSource = wrap("loses-its-source", mangle{
 	out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
 		first := d.Local.Addr() == m.setup.Local4.Addr() || d.Local.Addr() == m.setup.Local6.Addr()
 		if !first {

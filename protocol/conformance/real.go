@@ -195,7 +195,7 @@ func (r *realRunner) attempt(try int, t *T, h *hub) (Result, bool) {
 	res.Seed = r.o.Seed
 	if !decided(res) {
 		res.Notes = append(res.Notes, h.strayed(res.Trace)...)
-		if !died {
+		if !died && !t.told {
 			h.excuse(&res)
 		}
 		if died = died || h.lost(); died {

@@ -43,6 +43,7 @@ type T struct {
 	texts   int
 	probe   *Peer
 	busy    bool
+	told    bool // the subject refused, in so many words: that is no question of time
 	cleanup []func()
 	credit  int // initiations that may be sent without a pause
 }
