@@ -17,7 +17,7 @@
 //	func TestConformance(t *testing.T) { conformance.Test(t, myFactory{}) }
 //
 // Capabilities.Kind picks what the implementation is granted where the protocol names a time: the table is in the
-// reports and in [Capabilities.Tolerances]. A lower bound is never relaxed.
+// reports and in [Capabilities.Tolerances]. A lower bound is relaxed only by [Tolerance].Early.
 //
 // # How a verdict comes about
 //
