@@ -106,35 +106,30 @@ const patient = 30 * time.Second
 
 // repeat runs again what has no verdict, each try on an instance of its own.
 //
-// Failures go first, side by side: whether the machine had a part in one is judged by its heartbeat in the deciding
+// First side by side. A failure: whether the machine had a part in it is judged by its heartbeat in the deciding
 // window, not by how much else runs, and what company could do is to let a case fail once more that would have passed
-// alone. That makes of a flaky case a failed one, and both count. What could not be judged follows, some cases at a
-// time, those that mostly wait all at once. What is left after these two rounds, and what needs the machine for itself,
-// runs with nothing beside it.
+// alone. That makes of a flaky case a failed one, and both count. What could not be judged too, a few at a time, or all
+// at once if they mostly wait. What is left then, and what needs the machine for itself, runs with nothing beside it.
 func (r *realRunner) repeat() {
 	if !r.caps.Single {
-		r.together(cap(r.spare))
+		quiet := func(p *pending) bool { return p.c.Isolation == QuietMachine }
+		waiting := r.pick(func(p *pending) bool { return !quiet(p) && (p.failed() || p.c.Lasts >= patient) })
+		busy := r.pick(func(p *pending) bool { return !quiet(p) })
+		var both sync.WaitGroup
+		both.Go(func() { r.retry(waiting, cap(r.spare)) })
+		both.Go(func() { r.retry(busy, r.slots()) })
+		both.Wait()
 	}
 	for len(r.again) > 0 {
-		r.round(1, func(*pending) bool { return true })
+		r.retry(r.pick(func(*pending) bool { return true }), 1)
 	}
 }
 
-// together are the rounds side by side.
-func (r *realRunner) together(beside int) {
-	noisy := func(p *pending) bool { return p.c.Isolation == QuietMachine }
-	long := func(p *pending) bool { return p.c.Lasts >= patient && !noisy(p) }
-	r.round(beside, func(p *pending) bool { return !noisy(p) && p.last() != Inconclusive && p.last() != disturbed })
-	var both sync.WaitGroup
-	waiting := r.pick(long)
-	short := r.pick(func(p *pending) bool { return !noisy(p) })
-	both.Go(func() { r.retry(waiting, beside) })
-	both.Go(func() { r.retry(short, r.slots()) })
-	both.Wait()
+// failed is how the latest try ended.
+func (p *pending) failed() bool {
+	v := p.earlier[len(p.earlier)-1].Verdict
+	return v != Inconclusive && v != disturbed
 }
-
-// last is how the latest try ended.
-func (p *pending) last() Verdict { return p.earlier[len(p.earlier)-1].Verdict }
 
 // pick takes some of what is to be repeated from the list.
 func (r *realRunner) pick(takes func(*pending) bool) (some []*pending) {
@@ -149,8 +144,6 @@ func (r *realRunner) pick(takes func(*pending) bool) (some []*pending) {
 	})
 	return some
 }
-
-func (r *realRunner) round(n int, takes func(*pending) bool) { r.retry(r.pick(takes), n) }
 
 // retry tries each once more, at most n at once, the longest first.
 func (r *realRunner) retry(some []*pending, n int) {
