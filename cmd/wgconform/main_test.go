@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/purewire/purewire/cmd/internal/shell/shelltest"
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
@@ -26,8 +25,8 @@ import (
 )
 
 // TestMain makes programs for the scripts: wgconform, with one more kind of target, bad:DEFECT, a core that is broken on
-// purpose; demo, the same with a suite of a few cases that end in every way there is; and slow, with cases of which the
-// last takes so long that the run can be ended before.
+// purpose; demo, the same with a suite of a few cases that end in every way there is; and slow, with cases of which one
+// takes so long that the run can be ended before.
 func TestMain(m *testing.M) {
 	run := func(cases func() iter.Seq[conformance.Case]) func() {
 		return func() {
@@ -120,28 +119,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "narrow": narrow, "schema": checkSchema, "await": await,
+			"status": shelltest.Status, "narrow": narrow, "schema": checkSchema, "await": await,
 			"terminate": terminate,
 		},
 	})
-}
-
-// status N COMMAND ARGS... runs a command that must exit with N.
-func status(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status N command args...")
-	}
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%v", err)
-		}
-		got = exit.ExitCode()
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit status %d, want %s\n%s%s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
-	}
 }
 
 // narrow FILE fails if a line is wider than a terminal of 100 columns or has colours in it. Commands to be copied may

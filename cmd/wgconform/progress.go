@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -46,7 +47,7 @@ const (
 )
 
 func newProgress(stderr io.Writer, name string, total int, quiet bool) *progress {
-	p := &progress{name: name, total: total, terminal: isTerminal(stderr), began: time.Now(), last: time.Now(),
+	p := &progress{name: name, total: total, terminal: shell.IsTerminal(stderr), began: time.Now(), last: time.Now(),
 		stop: make(chan struct{}), stopped: make(chan struct{}), running: map[string]running{},
 		waiting: map[string]bool{}}
 	if !quiet {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -30,6 +31,8 @@ type session struct {
 	command   string // that repeats it
 	doc       report.Document
 	captures  map[string][]byte // by file name
+	folders   map[string]string // of the captures of earlier runs, by the name of the run
+	findings  []report.Finding  // that explain what did not pass
 	text      io.Writer         // where the summary goes
 }
 
@@ -43,7 +46,8 @@ func (p *program) newSession(s selection, r reportFlags, quiet bool) (*session, 
 		return nil, err
 	}
 	o.Cases = slices.Collect(p.cases())
-	n := &session{p: p, selection: s, options: o, reports: r, quiet: quiet, text: p.stdout, captures: map[string][]byte{}}
+	n := &session{p: p, selection: s, options: o, reports: r, quiet: quiet, text: p.stdout, captures: map[string][]byte{},
+		folders: map[string]string{}}
 	n.doc.Cases = report.Describe(o.Cases)
 	outputs := r.outputs(&n.doc, report.HTMLOptions{})
 	if err := checkOutputs(outputs); err != nil {
@@ -131,14 +135,14 @@ func (s *session) finish() error {
 	}
 	h := report.HTMLOptions{Repeat: s.repeat, Captures: func(run *report.Run, id string) []byte {
 		return s.captures[report.CaptureName(run.Name, id)]
-	}}
+	}, CaptureLink: s.linkCapture, Findings: s.findings}
 	for _, o := range s.reports.outputs(&s.doc, h) {
 		if err := writeOutput(o, s.p.stdout); err != nil {
 			return err
 		}
 	}
 	return report.WriteText(s.text, &s.doc, report.TextOptions{
-		Color: wantsColor(s.text), Quiet: s.quiet, Repeat: s.repeat,
+		Color: shell.WantsColor(s.text), Quiet: s.quiet, Repeat: s.repeat,
 		Captures: func(run *report.Run, id string) string {
 			if name := report.CaptureName(run.Name, id); s.captures[name] != nil {
 				return filepath.Join(s.reports.captures, name)
@@ -152,6 +156,9 @@ func (s *session) finish() error {
 func (s *session) repeat(run *report.Run, id string) string {
 	one := s.selection
 	one.only, one.skip, one.level = []string{id}, nil, defaultLevel
+	if o := run.Origin; o != nil {
+		one.profile, one.seed = o.Profile, o.Seed
+	}
 	return "wgconform run" + targetWords(run.Target) + " " + strings.Join(one.words(), " ")
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
 )
@@ -30,6 +31,7 @@ func targetKinds() []targetKind {
 		{"core", "", "this project's own core, in process and in virtual time", openCore},
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
+		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
 	}
 }
 
@@ -42,6 +44,10 @@ func openCore(_ context.Context, _ string, o targetOptions) (conformance.Factory
 
 func openProgram(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
 	return exec.New(ctx, command, o.tolerances)
+}
+
+func openShim(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
+	return shim.New(ctx, command, version(), o.tolerances)
 }
 
 // targetForms lists how targets are written.

@@ -134,11 +134,10 @@ var persistentCases = []Case{
 	hadBug("B109 (NepTUN)", timerCase("persistent/never-gives-up", []string{"TIMER-20"}, Must, 330*time.Second,
 		"With persistent keepalives a peer that does not answer is called again and again",
 		"A server behind a NAT must come back by itself after an outage of any length.", func(t *T) {
-			n := uint16(25)
+			n, asked := uint16(25), At(t.Now()) // by being configured, or by the packet if that alone starts nothing
 			p := t.NewPeer(PeerOptions{Keepalive: n})
-			on := t.Last()
-			t.Inject(p.Outbound()) // in case that switching on alone starts nothing; else it came before this
-			first := p.Expect(Initiation, t.Between(on, 0, 500*time.Millisecond))
+			t.Inject(p.Outbound())
+			first := p.Expect(Initiation, t.Between(asked, 0, time.Second))
 			for g := first; g.At.Earliest.Sub(first.At.Latest) < 290*time.Second; {
 				w := t.DuePersistent(int(n), g.At)
 				w.Min = 5 * time.Second // while an attempt goes on

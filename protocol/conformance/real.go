@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -222,7 +223,9 @@ func (h *hub) excuse(r *Result) {
 
 func notStarted(c Case, err error) Result {
 	r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
-	r.Verdict = Broken
+	if !errors.Is(err, errors.ErrUnsupported) {
+		r.Verdict = Broken
+	}
 	return r
 }
 

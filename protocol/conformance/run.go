@@ -67,6 +67,12 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 // lacking says what a target has not that a case needs.
 func lacking(c Case, caps Capabilities) string {
 	var why []string
+	for _, rule := range c.Rules { // one is enough: what decides the case is about all of them
+		if beyond := caps.Layer.Beyond(rule); beyond != "" {
+			why = append(why, rule+" is none of a library's: "+beyond)
+			break
+		}
+	}
 	for n := Need(1); n <= NeedSources; n <<= 1 {
 		if c.Needs&n == 0 || caps.Has&n != 0 {
 			continue
