@@ -24,9 +24,9 @@ import (
 	"github.com/purewire/purewire/protocol/protocoltest"
 )
 
-// TestMain makes programs for the scripts: wgconform, with one more kind of target, bad:DEFECT, a core that is broken on
-// purpose; demo, the same with a suite of a few cases that end in every way there is; and slow, with cases of which one
-// takes so long that the run can be ended before.
+// TestMain makes programs for the scripts: wgconform, with one more kind of target, bad:DEFECT, a core that is broken
+// on purpose; demo, the same with a suite of a few cases that end in every way there is; and slow, with cases of which
+// one takes so long that the run can be ended before.
 func TestMain(m *testing.M) {
 	run := func(cases func() iter.Seq[conformance.Case]) func() {
 		return func() {
