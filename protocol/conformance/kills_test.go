@@ -22,7 +22,7 @@ type killers map[string][]bad
 // allKills collects the areas' lists. A case writer has one of them.
 func allKills() []killers {
 	return []killers{wireKills, handshakeKills, cookieKills, keyKills, timerKills, queueKills, innerKills, roamKills,
-		quietKills, lifeKills, uapiKills}
+		quietKills, lifeKills, uapiKills, secKills}
 }
 
 // wide are bad subjects that fail more than ten cases besides those that name them, or the plain handshake, and why
