@@ -100,8 +100,8 @@ func (s *session) execute(ctx context.Context, targets []namedTarget) (err error
 // one makes one run.
 func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget) error {
 	caps := f.Capabilities()
-	run := report.Run{Name: t.name, Target: t.target, Version: caps.Version, Kind: caps.Kind, HZ: caps.HZ, Virtual: caps.Virtual,
-		Started: time.Now(), Tolerances: report.Tolerances(caps), Lacks: report.Lacking(caps)}
+	run := report.Run{Name: t.name, Target: t.target, Version: caps.Version, Kind: caps.Kind, HZ: caps.HZ,
+		Virtual: caps.Virtual, Started: time.Now(), Tolerances: report.Tolerances(caps), Lacks: report.Lacking(caps)}
 	if run.Name == "" {
 		run.Name = shortName(caps.Name)
 	}
