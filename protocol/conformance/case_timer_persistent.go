@@ -36,6 +36,22 @@ var persistentInterval = hadBug("B111 (Linux)", timerCase("persistent/interval",
 	}))
 
 var persistentCases = []Case{
+	// For those whose interval cannot be changed once the peer is there, too.
+	timerCase("persistent/from-the-start", []string{"TIMER-19"}, Must, 28*time.Second,
+		"A peer that is added with an interval of 5 s gets a keepalive every 5 s", whyPersistent, func(t *T) {
+			p := t.NewPeer(PeerOptions{Keepalive: 5})
+			var sent []*Got
+			t.Premise(func() {
+				p.Reply(p.Expect(Initiation, t.Between(t.Last(), 0, t.DuePersistent(5, t.Last()).Max)))
+				sent = t.Gather(Transport.To(p), 300*time.Millisecond)
+				t.Check(len(sent) > 0, "a confirmation", "none")
+			})
+			g := sent[len(sent)-1]
+			for range 4 {
+				g = p.Expect(Transport, t.DuePersistent(5, g.At))
+				t.Check(g.Opened && len(g.Plain) == 0, "an authentic empty message", g.String())
+			}
+		}),
 	{
 		ID: "timer/persistent/interval-v6", Rules: []string{"TIMER-19"}, Level: Must, Isolation: Shared, V6: true,
 		Needs: NeedConfigure | NeedIPv6, Lasts: 26 * time.Second,
