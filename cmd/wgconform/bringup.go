@@ -33,7 +33,7 @@ answer is sent messages with each of them. The exit status is 1 if an answer is 
   wgconform bringup --target 'exec:./mywg -f {if}' --json | jq -r .diagnosis.cause`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			ctx, stop := interruptible()
+			ctx, stop := interruptible(0)
 			defer stop()
 			return p.bringup(ctx, &f)
 		},

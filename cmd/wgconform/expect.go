@@ -45,7 +45,7 @@ no change.
   wgconform expect known.txt --results report.json --update --reason 'seen on 2026-11-21, not looked at yet'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, stop := interruptible()
+			ctx, stop := interruptible(f.timeout)
 			defer stop()
 			return p.expect(ctx, args[0], &f, c.Flags().Changed("target"))
 		},
@@ -79,9 +79,14 @@ func (p *program) expect(ctx context.Context, path string, f *expectFlags, targe
 		return fmt.Errorf("%d cases could not be run: the run is void", run.Counts.Error)
 	}
 	if f.update {
-		return p.updateExpectations(path, expected, run, f.reason)
+		err = p.updateExpectations(path, expected, run, f.reason)
+	} else {
+		err = p.compare(path, expected, run)
 	}
-	return p.compare(path, expected, run)
+	if err == nil {
+		err = unfinished([]report.Run{*run})
+	}
+	return err
 }
 
 // expectRun makes the run, or reads it.
@@ -132,7 +137,7 @@ func (p *program) compare(path string, expected []known, run *report.Run) error 
 		listed[k.Case] = true
 		r := run.Result(k.Case)
 		switch {
-		case r == nil:
+		case r == nil || r.Verdict == conformance.NotRun:
 			unjudged++
 			fmt.Fprintf(p.stderr, "not run: %s (%s:%d)\n", k.Case, path, k.line)
 		case r.Verdict == k.Verdict:
@@ -165,7 +170,7 @@ func (p *program) updateExpectations(path string, old []known, run *report.Run, 
 	for _, k := range old {
 		r := run.Result(k.Case)
 		switch {
-		case r == nil || r.Verdict == conformance.Inconclusive:
+		case r == nil || r.Verdict == conformance.Inconclusive || r.Verdict == conformance.NotRun:
 		case r.Verdict == k.Verdict:
 		case notable(r.Verdict) || r.Verdict == conformance.Unsupported:
 			k.Verdict = r.Verdict

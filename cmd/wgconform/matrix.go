@@ -33,7 +33,7 @@ reports, also without any target: then nothing is tested, and the reports are on
   wgconform matrix --add docs/results/2026-11-21/wgnode-standard.json --html page.html`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			ctx, stop := interruptible()
+			ctx, stop := interruptible(f.timeout)
 			defer stop()
 			return p.matrix(ctx, &f)
 		},

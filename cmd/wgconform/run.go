@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -57,7 +58,7 @@ func (p *program) runCommand() *cobra.Command {
   wgconform run --only 'timer/*' --level must --json - | jq '.runs[].counts'`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			ctx, stop := interruptible()
+			ctx, stop := interruptible(f.timeout)
 			defer stop()
 			return p.run(ctx, &f)
 		},
@@ -67,12 +68,15 @@ func (p *program) runCommand() *cobra.Command {
 	return c
 }
 
-// interruptible is a context that a user or a service manager can end. The first signal ends the run in order; the
-// second ends the process, should that hang: nothing of a target outlives it.
-func interruptible() (context.Context, context.CancelFunc) {
+// interruptible is a context that a user or a service manager can end, or a time limit if there is one. The first
+// signal ends the run in order; the second ends the process, should that hang: nothing of a target outlives it.
+func interruptible(limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	if limit <= 0 {
+		return ctx, stop
+	}
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("--timeout %v is over", limit))
 }
 
 func (p *program) run(ctx context.Context, f *runFlags) error {
@@ -112,6 +116,12 @@ func (s *session) judge(maxUnsupported int) error {
 	if void > 0 {
 		return fmt.Errorf("%d cases could not be run: the run is void", void)
 	}
+	if err := unfinished(s.doc.Runs); err != nil {
+		if broken == 0 {
+			return err
+		}
+		s.tell("wgconform: %v\n", err)
+	}
 	if maxUnsupported >= 0 {
 		for i := range s.doc.Runs {
 			if run := &s.doc.Runs[i]; run.Counts.Unsupported > maxUnsupported {
@@ -124,6 +134,17 @@ func (s *session) judge(maxUnsupported int) error {
 	}
 	if broken > 0 {
 		return errBroken
+	}
+	return nil
+}
+
+// unfinished is nil if no run was ended early.
+func unfinished(runs []report.Run) error {
+	for i := range runs {
+		if run := &runs[i]; run.Counts.NotRun > 0 {
+			return fmt.Errorf("ended early (%s): %d of %d cases of %s have no verdict", run.Ended, run.Counts.NotRun,
+				len(run.Results), run.Name)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -27,6 +28,7 @@ type selection struct {
 	jobs       int
 	seed       uint64
 	tolerances string
+	timeout    time.Duration
 }
 
 // flags adds the flags that choose cases.
@@ -46,6 +48,8 @@ func (s *selection) runFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&s.seed, "seed", defaultSeed, "`number` that decides everything that is left to chance")
 	f.StringVar(&s.tolerances, "tolerances", "",
 		"`kind` of target whose tolerances apply: go, kernel, poll250 or remote (default by the program)")
+	f.DurationVar(&s.timeout, "timeout", 0,
+		"end the run after this `time`, as an interrupt does: cases without a verdict are not-run; 0: never")
 }
 
 // options turns the flags into what the suite understands.

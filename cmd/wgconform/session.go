@@ -86,9 +86,7 @@ func (s *session) execute(ctx context.Context, targets []namedTarget) (err error
 		}
 	}
 	for i, t := range targets {
-		if err := s.one(ctx, factories[i], t); err != nil {
-			return err
-		}
+		s.one(ctx, factories[i], t)
 	}
 	s.doc.Tool, s.doc.Started, s.doc.Took = version(), began, time.Since(began)
 	s.doc.Machine = report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Kernel: kernelRelease()}
@@ -97,8 +95,8 @@ func (s *session) execute(ctx context.Context, targets []namedTarget) (err error
 	return nil
 }
 
-// one makes one run.
-func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget) error {
+// one makes one run. If ctx ends it is as far as it came.
+func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget) {
 	caps := f.Capabilities()
 	run := report.Run{Name: t.name, Target: t.target, Version: caps.Version, Kind: caps.Kind, HZ: caps.HZ,
 		Virtual: caps.Virtual, Started: time.Now(), Tolerances: report.Tolerances(caps), Lacks: report.Lacking(caps)}
@@ -106,18 +104,19 @@ func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget)
 		run.Name = shortName(caps.Name)
 	}
 	show := newProgress(s.p.stderr, run.Name, len(s.options.Selected(caps)), s.quiet)
-	for r := range conformance.Run(ctx, f, s.options) {
+	o := s.options
+	o.Watch = show.watch
+	go show.live()
+	for r := range conformance.Run(ctx, f, o) {
 		run.Results = append(run.Results, r)
 		show.result(&r)
 	}
 	show.end()
-	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d of %d cases of %s: no report is written", len(run.Results), show.total,
-			run.Name)
+	if show.counts.NotRun > 0 {
+		run.Ended = context.Cause(ctx).Error()
 	}
 	run.Took = time.Since(run.Started)
 	s.doc.Runs = append(s.doc.Runs, run)
-	return nil
 }
 
 // shortName makes "exec:/tmp/wgnode" into "wgnode".

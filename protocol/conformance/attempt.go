@@ -18,6 +18,7 @@ func (t *T) must(what string, err error) {
 	case errors.Is(err, errors.ErrUnsupported):
 		t.Unsupported(what + ": " + err.Error())
 	default:
+		t.told = true
 		t.Fail("the subject to "+what, err.Error())
 	}
 }

@@ -128,12 +128,43 @@ var aCookie, bCookie = bytes.Repeat([]byte{0xc0}, 16), bytes.Repeat([]byte{0xc1}
 const whyTaken = "A client that uses a cookie wrongly cannot reach a server under attack; one that takes any cookie " +
 	"can be kept away by anybody."
 
+// ignoredReply is a case about a cookie reply in which something is wrong: the next initiation is as without.
+func ignoredReply(id, rule, title string, spoil func([]byte) []byte) Case {
+	return takenCase(id, []string{rule}, Must, title, whyTaken, 8*time.Second, func(t *T) {
+		_, _, next := cookied(t, func(p *Peer, g *Got) { p.Send(spoil(p.CookieReply(g, aCookie))) })
+		mac2Is(t, next, nil)
+	})
+}
+
 var cookieTakenCases = []Case{
 	takenCase("used", []string{"COOKIE-05", "COOKIE-09"}, Must, "The next initiation has a mac2 made with the cookie",
 		whyTaken, 8*time.Second, func(t *T) {
 			_, _, next := cookied(t, func(p *Peer, g *Got) { p.Send(p.CookieReply(g, aCookie)) })
 			mac2Is(t, next, aCookie)
 		}),
+	{
+		ID: "cookie/taken/for-responses", Rules: []string{"COOKIE-19", "COOKIE-05"}, Level: Must, Isolation: Shared,
+		Needs: NeedConfigure, Lasts: 3 * time.Second,
+		Title: "A cookie that answers a response is used in the next one",
+		Why:   "An initiator may be under load, too; without the cookie it never takes the response.",
+		Run: func(t *T) {
+			p := t.Peer()
+			respond := func() *Got {
+				t.Wait(20*time.Millisecond + t.Slack())
+				p.Send(p.Initiate(peer.Spec{}).Bytes)
+				return p.Expect(Response, t.Soon())
+			}
+			var first *Got
+			t.Premise(func() { first = respond() })
+			p.Send(p.CookieReply(first, aCookie))
+			t.Wait(50 * time.Millisecond)
+			next := respond()
+			got := next.Bytes[peer.ResponseLength-16:]
+			if !peer.CheckMAC2(next.Bytes, aCookie) {
+				t.FailAt(next, fmt.Sprintf("a mac2 made with the cookie %x", aCookie), fmt.Sprintf("%x", got))
+			}
+		},
+	},
 	takenCase("no-retry-at-once", []string{"COOKIE-09"}, Must, "A cookie reply makes the subject send nothing at once",
 		"Whoever answers cookie replies can be made to send by anybody.", 8*time.Second, func(t *T) {
 			p := t.Peer()
@@ -149,24 +180,14 @@ var cookieTakenCases = []Case{
 			third := p.Expect(Initiation, t.Due(Retransmit, second.At))
 			mac2Is(t, third, nil)
 		}),
-	takenCase("damaged", []string{"COOKIE-06"}, Must, "A cookie reply that does not authenticate is ignored", whyTaken,
-		8*time.Second, func(t *T) {
-			_, _, next := cookied(t, func(p *Peer, g *Got) {
-				b := p.CookieReply(g, aCookie)
-				b[63] ^= 1
-				p.Send(b)
-			})
-			mac2Is(t, next, nil)
-		}),
-	takenCase("unknown-index", []string{"COOKIE-07"}, Must, "A cookie reply to an unknown index is ignored", whyTaken,
-		8*time.Second, func(t *T) {
-			_, _, next := cookied(t, func(p *Peer, g *Got) {
-				b := p.CookieReply(g, aCookie)
-				b[4] ^= 0x10
-				p.Send(b)
-			})
-			mac2Is(t, next, nil)
-		}),
+	ignoredReply("damaged", "COOKIE-06", "A cookie reply that does not authenticate is ignored", func(b []byte) []byte {
+		b[63] ^= 1
+		return b
+	}),
+	ignoredReply("unknown-index", "COOKIE-07", "A cookie reply to an unknown index is ignored", func(b []byte) []byte {
+		b[4] ^= 0x10
+		return b
+	}),
 	takenCase("first-counts", []string{"COOKIE-08"}, Should, "Of two cookies for one message the first counts", whyTaken,
 		8*time.Second, func(t *T) {
 			_, _, next := cookied(t, func(p *Peer, g *Got) {
@@ -176,11 +197,9 @@ var cookieTakenCases = []Case{
 			})
 			mac2Is(t, next, aCookie)
 		}),
-	takenCase("wrong-length", []string{"MSG-07"}, Must, "A cookie reply of 65 bytes is ignored", whyTaken,
-		8*time.Second, func(t *T) {
-			_, _, next := cookied(t, func(p *Peer, g *Got) { p.Send(append(p.CookieReply(g, aCookie), 0)) })
-			mac2Is(t, next, nil)
-		}),
+	ignoredReply("wrong-length", "MSG-07", "A cookie reply of 65 bytes is ignored", func(b []byte) []byte {
+		return append(b, 0)
+	}),
 	takenCase("expires", []string{"COOKIE-10"}, Must, "A cookie is used for 120 seconds at most",
 		"The one who made it has another secret by then, and would only send another cookie.", 140*time.Second,
 		func(t *T) {
@@ -188,12 +207,9 @@ var cookieTakenCases = []Case{
 			took := next.At
 			t.Premise(func() { mac2Is(t, next, aCookie) })
 			t.WaitUntil(took.Latest.Add(124 * time.Second))
-			p.Take(t)
+			t.Take(Anything.To(p))
 			t.Inject(p.Outbound())
 			g := p.Expect(Initiation, t.Between(t.Last(), 0, 6*time.Second))
 			mac2Is(t, g, nil)
 		}),
 }
-
-// Take forgets what came for p.
-func (p *Peer) Take(t *T) { t.Take(Anything.To(p)) }

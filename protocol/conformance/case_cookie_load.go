@@ -41,6 +41,16 @@ func cookieFor(t *T, p *Peer, initiation func() []byte) *Got {
 	return p.Expect(CookieReply, t.Soon())
 }
 
+// answeredBy wants an initiation that comes some time after a flood to be answered in one way.
+func answeredBy(t *T, after time.Duration, by Match) {
+	p := t.Peer()
+	t.Overload()
+	t.Wait(after)
+	p.Send(p.Initiate(peer.Spec{}).Bytes)
+	g := p.Expect(anyAnswer, t.Soon())
+	t.Check(by.Is(g), "a "+by.Name, g.String())
+}
+
 var anyAnswer = Match{"an answer", func(g *Got) bool { return CookieReply.Is(g) || Response.Is(g) }}
 
 // worked lets the queue of a subject under load be worked off.
@@ -130,24 +140,34 @@ var loadCases = []Case{
 		reply, _ := baked(t, p)
 		t.Equal("the outer TOS", reply.TOS, byte(0))
 	}),
-	loadCase("held", []string{"DOS-02"}, Should, time.Second,
-		"Load is held for a second after it was seen", func(t *T) {
+	{
+		ID: "cookie/load/responses-too", Rules: []string{"COOKIE-19"}, Level: Must, Isolation: QuietMachine,
+		Needs: NeedConfigure | NeedLoad | NeedInner, Lasts: 3 * time.Second, Setup: SlowHandshakes,
+		Title: "Under load a response without mac2 gets a cookie, and with it makes a session", Why: whyCookie,
+		Run: loadResponse,
+	},
+	{
+		ID: "cookie/load/secret-changes", Rules: []string{"COOKIE-15"}, Level: Must, Isolation: QuietMachine,
+		Needs: NeedConfigure | NeedLoad | NeedVirtual, Lasts: 126 * time.Second, Setup: SlowHandshakes,
+		Title: "A cookie that is older than 120 s is refused, and another one offered",
+		Why: "Who could receive at an address once could use it for a flood for ever. In real time a minute of quiet " +
+			"machine is too dear.",
+		Run: func(t *T) {
 			p := t.Peer()
+			old, _ := baked(t, p)
+			t.WaitUntil(old.At.Latest.Add(121 * time.Second))
 			t.Overload()
-			t.Wait(200 * time.Millisecond)
-			p.Send(p.Initiate(peer.Spec{}).Bytes)
+			t.Forget()
+			p.Send(p.Initiate(peer.Spec{Cookie: old.Cookie}).Bytes)
 			g := p.Expect(anyAnswer, t.Soon())
-			t.Check(g.Kind == peer.KindCookieReply, "a cookie reply", g.String())
-		}),
-	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second,
-		"Load ends when the flood does", func(t *T) {
-			p := t.Peer()
-			t.Overload()
-			t.Wait(4 * time.Second)
-			p.Send(p.Initiate(peer.Spec{}).Bytes)
-			g := p.Expect(anyAnswer, t.Soon())
-			t.Check(g.Kind == peer.KindResponse, "a response", g.String())
-		}),
+			t.Check(CookieReply.Is(g) && !bytes.Equal(g.Cookie, old.Cookie), fmt.Sprintf("another cookie than %x",
+				old.Cookie), fmt.Sprintf("%v with the cookie %x", g, g.Cookie))
+		},
+	},
+	loadCase("held", []string{"DOS-02"}, Should, time.Second, "Load is held for a second after it was seen",
+		func(t *T) { answeredBy(t, 200*time.Millisecond, CookieReply) }),
+	loadCase("ends", []string{"DOS-02", "COOKIE-03"}, Must, 5*time.Second, "Load ends when the flood does",
+		func(t *T) { answeredBy(t, 4*time.Second, Response) }),
 	loadCase("limited", []string{"DOS-03", "DOS-04"}, Must, 7*time.Second,
 		"Under load a source gets few handshakes at once, even with cookies, and no cookies for the rest", limited),
 	{
@@ -241,4 +261,29 @@ func limited(t *T) {
 		}
 	}
 	t.Check(taken <= 16, "at most 16 responses to 24 initiations at once from one address", fmt.Sprint(taken))
+}
+
+// loadResponse lets the subject initiate and brings it under load before the response comes. In real time that may be
+// over before the response is looked at: then it tries again with another peer.
+func loadResponse(t *T) {
+	for try := 0; ; try++ {
+		p := t.Peer()
+		packet := p.Outbound()
+		t.Inject(packet)
+		var g *Got
+		t.Premise(func() { g = p.Expect(Initiation, t.Soon()) })
+		t.Overload()
+		r, _ := p.Respond(g, peer.Spec{})
+		p.Send(r.Bytes)
+		answer := p.Expect(kinds("an answer", peer.KindCookieReply, peer.KindTransport), t.Soon())
+		if Transport.Is(answer) && !t.Caps.Virtual && try < 3 {
+			continue
+		}
+		t.Check(CookieReply.Is(answer), "a cookie reply to a response without mac2", answer.String())
+		t.Equal("the receiver index", answer.Receiver(), r.Index)
+		r, s := p.Respond(g, peer.Spec{Cookie: answer.Cookie})
+		p.Send(r.Bytes)
+		p.Expect(Data.On(s).Carrying(packet), worked(t))
+		return
+	}
 }

@@ -114,10 +114,9 @@ var timestampCases = []Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			i := recorded(t, p)
-			down, up := false, true
-			t.Configure(Change{Up: &down})
+			t.up(false)
 			t.Wait(100 * time.Millisecond)
-			t.Configure(Change{Up: &up})
+			t.up(true)
 			t.Wait(apart(t))
 			p.Send(i.Bytes)
 			p.SilenceStill(Response, time.Second)

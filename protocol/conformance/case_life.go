@@ -18,9 +18,8 @@ var lifeDown = Case{
 		p := t.Peer()
 		s := p.Handshake()
 		t.Premise(func() { s.Deliver(p.Inbound()) })
-		down, up := false, true
-		t.Configure(Change{Up: &down})
-		t.Configure(Change{Up: &up})
+		t.up(false)
+		t.up(true)
 		t.Forget()
 		s.Send(p.Inbound())
 		t.SilenceStill(Delivery, 500*time.Millisecond)
@@ -89,12 +88,11 @@ var lifeMore = []Case{
 		Run: func(t *T) {
 			p := t.NewPeer(PeerOptions{Keepalive: 3})
 			t.Premise(func() { p.Reply(p.Expect(Initiation, t.Soon())) })
-			down, up := false, true
-			t.Configure(Change{Up: &down})
+			t.up(false)
 			t.Wait(100 * time.Millisecond)
 			t.Forget()
 			t.SilenceStill(AnyDatagram, 12*time.Second)
-			t.Configure(Change{Up: &up})
+			t.up(true)
 		},
 	},
 	{
@@ -106,9 +104,8 @@ var lifeMore = []Case{
 			p := t.Peer()
 			t.Inject(p.Outbound())
 			t.Premise(func() { p.Expect(Initiation, t.Soon()) })
-			down, up := false, true
-			t.Configure(Change{Up: &down})
-			t.Configure(Change{Up: &up})
+			t.up(false)
+			t.up(true)
 			t.Inject(p.Outbound())
 			p.Expect(Initiation, t.Soon())
 		},

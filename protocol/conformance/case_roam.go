@@ -9,7 +9,8 @@ import (
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
 
-var roamCases = slices.Concat(roamMoves, bothFamilies(roamData), roamStays(), qosCases)
+var roamCases = slices.Concat(roamMoves, bothFamilies(roamData), roamStays(),
+	bothFamilies(roamSource), bothFamilies(roamSourceGone), qosCases)
 
 func roamCase(id string, rules []string, title, why string, run func(*T)) Case {
 	return Case{ID: "roam/" + id, Rules: rules, Level: Must, Isolation: Shared, Needs: NeedConfigure | NeedInner,
@@ -217,4 +218,56 @@ func roamStays() (list []Case) {
 		})
 	cookie.Lasts = 8 * time.Second
 	return append(list, replay, cookie)
+}
+
+// reached makes a session at the second outer address of the subject's host.
+func reached(t *T) (p *Peer, s *Session, response *Got, host netip.AddrPort) {
+	second := t.HostAddr(1, t.Case.V6)
+	t.SetAddresses([]netip.Prefix{second}, nil)
+	p = t.Peer()
+	host = netip.AddrPortFrom(second.Addr(), *t.Setup.Config.ListenPort)
+	i := p.Initiate(peer.Spec{})
+	p.SendTo(host, p.Addr, i.Bytes, 0)
+	t.Premise(func() {
+		response = p.Expect(Response, t.Soon())
+		t.Check(response.Session != nil, "a response that completes the handshake", "one that does not authenticate")
+	})
+	s = response.Session
+	p.SendTo(host, p.Addr, s.Seal(nil), 0)
+	return p, s, response, host
+}
+
+var roamSource = Case{
+	ID: "roam/source/answers-from-there", Rules: []string{"ROAM-08"}, Level: Should, Isolation: OwnInstance,
+	Needs: NeedConfigure | NeedInner, Lasts: time.Second,
+	Title: "What is sent leaves from the address that the peer has reached",
+	Why:   "A NAT or firewall before the peer lets answers in from there only.",
+	Run: func(t *T) {
+		p, s, response, host := reached(t)
+		t.Equal("the source of the response", response.Local, host)
+		packet := p.Outbound()
+		t.Inject(packet)
+		g := p.Expect(Data.On(s).Carrying(packet), t.Soon())
+		t.Equal("the source of data", g.Local, host)
+	},
+}
+
+var roamSourceGone = Case{
+	ID: "roam/source/forgotten-with-it", Rules: []string{"ROAM-09"}, Level: Should, Isolation: OwnInstance,
+	Needs: NeedConfigure | NeedInner, Lasts: 2 * time.Second,
+	Title: "When that address goes away, what is sent leaves from another",
+	Why:   "An address that is gone sends nothing: the tunnel would be dead until the peer speaks.",
+	Run: func(t *T) {
+		p, s, _, host := reached(t)
+		packet := p.Outbound()
+		t.Inject(packet)
+		t.Premise(func() { p.Expect(Data.On(s).Carrying(packet), t.Soon()) })
+		t.SetAddresses(nil, []netip.Prefix{t.HostAddr(1, t.Case.V6)})
+		first := t.hostFor(p.Addr.Addr())
+		packet = p.Outbound()
+		t.Inject(packet)
+		g := p.Expect(Data.On(s).Carrying(packet), t.Soon())
+		t.Check(g.Local.Addr() == first.Addr(), "data from "+first.Addr().String()+", for "+host.Addr().String()+
+			" is gone", "data from "+g.Local.Addr().String())
+	},
 }

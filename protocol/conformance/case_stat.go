@@ -129,9 +129,8 @@ var statCases = []Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			p.Connect()
-			down, up := false, true
-			t.Configure(Change{Up: &down})
-			t.Configure(Change{Up: &up})
+			t.up(false)
+			t.up(true)
 			counts(t, p, 148+32, 92)
 		},
 	},

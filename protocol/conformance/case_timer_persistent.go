@@ -21,6 +21,16 @@ func persist(p *Peer, s *Session, n uint16) (first *Got) {
 	return first
 }
 
+// keepsAlive wants a number of keepalives n seconds apart after the first.
+func keepsAlive(t *T, n uint16, times int) {
+	p := t.Peer()
+	s := p.Connect()
+	g := persist(p, s, n)
+	for range times {
+		g = p.Expect(Keepalive.On(s), t.DuePersistent(int(n), g.At))
+	}
+}
+
 const whyPersistent = "A NAT forgets a path that is not used. Too late, and the peer cannot be reached from outside."
 
 var persistentInterval = hadBug("B111 (Linux)", timerCase("persistent/interval", []string{"TIMER-19"}, Must,
@@ -57,22 +67,12 @@ var persistentCases = []Case{
 		Needs: NeedConfigure | NeedIPv6, Lasts: 26 * time.Second,
 		Title: "With an interval of 4 s there is a keepalive over IPv6 every 4 s", Why: whyPersistent,
 		Run: func(t *T) {
-			p := t.Peer()
-			s := p.Connect()
-			g := persist(p, s, 4)
-			for range 3 {
-				g = p.Expect(Keepalive.On(s), t.DuePersistent(4, g.At))
-			}
+			keepsAlive(t, 4, 3)
 		},
 	},
 	timerCase("persistent/one-second", []string{"TIMER-19"}, Must, 14*time.Second,
 		"The smallest interval of 1 s works", whyPersistent, func(t *T) {
-			p := t.Peer()
-			s := p.Connect()
-			g := persist(p, s, 1)
-			for range 6 {
-				g = p.Expect(Keepalive.On(s), t.DuePersistent(1, g.At))
-			}
+			keepsAlive(t, 1, 6)
 		}),
 	timerCase("persistent/largest", []string{"TIMER-19"}, Must, 40*time.Second,
 		"The largest interval of 65535 s is no small one",
@@ -185,13 +185,12 @@ var persistentSwitchCases = []Case{
 		Title: "When the interface comes up a peer with persistent keepalive is called",
 		Why:   "After a start of the machine nobody else would make the first call.",
 		Run: func(t *T) {
-			up, down := true, false
-			t.Configure(Change{Up: &down})
+			t.up(false)
 			p := t.NewPeer(PeerOptions{Keepalive: 30})
 			if t.Wait(100 * time.Millisecond); t.Peek(Initiation.To(p)) != nil {
 				t.Unsupported("it sends while its interface is down")
 			}
-			t.Configure(Change{Up: &up})
+			t.up(true)
 			p.Expect(Initiation, t.Between(t.Last(), 0, 500*time.Millisecond))
 		},
 	},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/purewire/purewire/protocol/conformance/peer"
@@ -146,6 +147,12 @@ var uapiDeviceCases = []Case{
 			got, _ := uget(t).Value("listen_port")
 			n, err := strconv.Atoi(got)
 			t.Check(err == nil && n > 0 && n < 65536, "a listen_port from 1 to 65535", strconv.Quote(got))
+		}),
+	ownUAPI("device/listen-port-taken", []string{"UAPI-13"}, Should, "A port that another program has is refused as taken",
+		"A program that seems to listen and does not is looked for in the firewall.", func(t *T) {
+			errno := uset(t, fmt.Sprintf("listen_port=%d", TakenPort))
+			t.Check(errno == int(syscall.EADDRINUSE), fmt.Sprintf("errno=%d (EADDRINUSE)", int(syscall.EADDRINUSE)),
+				fmt.Sprintf("errno %d", errno))
 		}),
 	ownUAPI("device/fwmark", []string{"UAPI-14"}, Must, "fwmark is shown as a decimal number, and 0 removes it", whyTools,
 		func(t *T) {

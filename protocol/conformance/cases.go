@@ -18,7 +18,8 @@ func areas() [][]Case {
 		roamCases,      // ROAM, QOS
 		quietCases,     // QUIET, STAT
 		lifeCases,      // LIFE
-		uapiCases,      // UAPI, SEC
+		uapiCases,      // UAPI
+		secCases,       // SEC
 	}
 }
 

@@ -17,14 +17,15 @@
 //	func TestConformance(t *testing.T) { conformance.Test(t, myFactory{}) }
 //
 // Capabilities.Kind picks what the implementation is granted where the protocol names a time: the table is in the
-// reports and in [Capabilities.Tolerances]. A lower bound is never relaxed.
+// reports and in [Capabilities.Tolerances]. A lower bound is relaxed only by [Tolerance].Early.
 //
 // # How a verdict comes about
 //
 // Every event is a [Stamp], an interval, and a bound is broken only if the whole difference of two stamps lies outside
 // it. Stamps that are too uncertain, or a machine that stood still while something was due, make a case inconclusive.
-// In virtual time a verdict is final. In real time what cannot be judged is repeated alone, twice at most; a failure
-// is repeated once, and one that then passes is flaky, which counts as a failure. A cookie reply that nobody asked for
+// In virtual time a verdict is final. In real time what cannot be judged is repeated, twice at most; a failure is
+// repeated once, and one that then passes is flaky, which counts as a failure. A repetition has an instance of its own;
+// the last one of what cannot be judged has the machine for itself, too. A cookie reply that nobody asked for
 // means that the subject is under load: the case is repeated and nobody is blamed. When a subject dies, the cases that
 // ran on it are repeated one by one, and the one of which it dies fails.
 //

@@ -22,15 +22,12 @@ func (t *T) DuePersistent(n int, ref Stamp) Window {
 
 func (t *T) due(q Quantity, ref Stamp, nominal time.Duration) Window {
 	tol := t.Caps.tolerance(q)
-	w := Window{From: ref, Min: nominal, Max: nominal + tol.Jitter + tol.Late, What: q}
+	w := Window{From: ref, Min: nominal - tol.Early, Max: nominal + tol.Jitter + tol.Late, What: q}
 	if tol.Eighth {
 		w.Max += nominal / 8
 	}
-	switch q {
-	case Prompt:
+	if q == Prompt {
 		w.Min = 0
-	case Persistent, Retransmit, DeadPeer:
-		w.Min -= t.Caps.ahead()
 	}
 	return w
 }

@@ -326,7 +326,7 @@ func (h *hub) refuse() {
 		panic(death(died))
 	}
 	if h.ctx.Err() != nil {
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 
@@ -343,7 +343,7 @@ func (h *hub) await(t *T, until timers.Time) {
 	select {
 	case <-b.signal:
 	case <-h.ctx.Done():
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 
@@ -397,7 +397,7 @@ func (h *hub) pace(n int) {
 	select {
 	case <-timer.C:
 	case <-h.ctx.Done():
-		panic(&outcome{verdict: Broken, reason: "the run was ended"})
+		panic(&outcome{verdict: Broken, reason: runEnded})
 	}
 }
 

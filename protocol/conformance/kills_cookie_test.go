@@ -61,6 +61,10 @@ var cookieKills = killers{
 	})},
 	"cookie/taken/expires": {core("cookie-forever")},
 
+	"cookie/taken/for-responses": {ignoresCookies},
+	"cookie/load/responses-too":  {neverUnderLoad},
+	"cookie/load/secret-changes": {mac2Any},
+
 	"cookie/load/no-cookie-no-response": {cookies("cookie-of-another", func(_ *mangled, d *conformance.SentDatagram) {
 		d.Bytes[40] ^= 1
 	})},

@@ -1,6 +1,10 @@
 package conformance_test
 
-import "github.com/purewire/purewire/protocol/conformance"
+import (
+	"slices"
+
+	"github.com/purewire/purewire/protocol/conformance"
+)
 
 // repeats is a subject that queues the second packet twice.
 func repeats() bad {
@@ -25,6 +29,21 @@ var queueKills = killers{
 				return nil
 			}
 			return kept(d)
+		}})},
+	"queue/no-endpoint": {wrap("hoards-without-endpoint", mangle{
+		packetIn: func(m *mangled, b []byte) [][]byte {
+			m.memory["packets"]++
+			return [][]byte{b}
+		},
+		out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+			if kindOf(d.Bytes) != 2 || m.memory["packets"] < 1000 {
+				return kept(d)
+			}
+			kept := d // what had waited, as if it had been sealed for somebody
+			kept.Bytes = make([]byte, 112)
+			kept.Bytes[0] = 4
+			copy(kept.Bytes[4:8], d.Bytes[8:12])
+			return append(slices.Repeat([]conformance.SentDatagram{kept}, 1100), d)
 		}})},
 	"queue/oldest-goes":          {core("stage-drops-newest")},
 	"queue/instead-of-keepalive": {core("extra-keepalive")},

@@ -84,8 +84,34 @@ var unlearned = wrap("never-learns-endpoints", mangle{
 	},
 })
 
+// fixedSource is a subject that sends everything from its first address.
+var fixedSource = wrap("one-source", mangle{
+	out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+		first := m.setup.Local4
+		if d.Local.Addr().Is6() {
+			first = m.setup.Local6
+		}
+		d.Local = netip.AddrPortFrom(first.Addr(), d.Local.Port())
+		return kept(d)
+	}})
+
+// stuckSource is a subject that goes on sending from an address that it has used when that is gone: nothing leaves.
+var stuckSource = wrap("loses-its-source", mangle{
+	out: func(m *mangled, d conformance.SentDatagram) []conformance.SentDatagram {
+		first := d.Local.Addr() == m.setup.Local4.Addr() || d.Local.Addr() == m.setup.Local6.Addr()
+		if !first {
+			m.memory["second"] = 1
+		}
+		if first && m.memory["second"] == 1 {
+			return nil
+		}
+		return kept(d)
+	}})
+
 var roamKills = killers{
-	"roam/data/moves-endpoint/*": {noRoam}, "roam/keepalive/moves-endpoint": {noRoam},
+	"roam/source/answers-from-there/*": {fixedSource},
+	"roam/source/forgotten-with-it/*":  {stuckSource},
+	"roam/data/moves-endpoint/*":       {noRoam}, "roam/keepalive/moves-endpoint": {noRoam},
 	"roam/stranger-source/moves-endpoint": {noRoam}, "roam/initiation/moves-endpoint": {noRoam},
 	"roam/learned/from-initiation": {unlearned}, "roam/learned/replaces-configured": {noRoam},
 	"roam/family/four-to-six": {noRoam}, "roam/state/shows-endpoint": {noRoam},

@@ -97,6 +97,7 @@ var uapiKills = killers{
 	"uapi/device/private-key-clamped":  {says("shows-unclamped", "=f8(ff){30}7f", "="+strings.Repeat("ff", 32))},
 	"uapi/device/private-key-removed":  {deaf("keeps-private-key", "private_key=0{64}", "")},
 	"uapi/device/becomes-its-peer":     {deaf("keeps-own-private-key", "private_key=.*", "")},
+	"uapi/device/listen-port-taken":    {deaf("takes-port-53", "listen_port=53", "")},
 	"uapi/device/listen-port":          {deaf("ignores-listen-port", "listen_port=51999", "")},
 	"uapi/device/listen-port-chosen":   {says("shows-port-as-set", "listen_port=[0-9]+", "listen_port=0")},
 	"uapi/device/fwmark":               {says("fwmark-hexadecimal", "fwmark=4294967295", "fwmark=0xffffffff")},

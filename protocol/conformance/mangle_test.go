@@ -1,6 +1,8 @@
 package conformance_test
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"time"
@@ -55,6 +57,7 @@ type mangle struct {
 	uapi      func(net.Conn) net.Conn
 	wall      func(time.Time) time.Time
 	restart   func(*mangled) error // instead of a restart
+	socket    fs.FileMode          // of the configuration socket; 0: it has none
 	has       conformance.Need     // what the wrapper has that the core lacks
 }
 
@@ -150,6 +153,13 @@ func (m *mangled) SetWall(now timers.Time, wall time.Time) error {
 
 func (m *mangled) SetAddresses(now timers.Time, add, remove []netip.Prefix) error {
 	return m.Subject.(conformance.HostSubject).SetAddresses(now, add, remove)
+}
+
+func (m *mangled) SocketMode() (fs.FileMode, error) {
+	if m.socket == 0 {
+		return 0, errors.ErrUnsupported
+	}
+	return m.socket, nil
 }
 
 func (m *mangled) State() (conformance.State, error) {

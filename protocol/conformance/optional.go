@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -14,6 +15,12 @@ type RealTimeSubject interface {
 	Stalled(from, until timers.Time) time.Duration
 	// Wake makes the Advance that waits return, or else the next one. Any goroutine may call it.
 	Wake()
+}
+
+// SocketSubject is a Subject whose configuration socket is a file, with a mode (SEC-06).
+type SocketSubject interface {
+	Subject
+	SocketMode() (fs.FileMode, error)
 }
 
 // HostSubject is a Subject whose host can change its outer addresses (TIMER-24, ROAM-09).

@@ -39,6 +39,8 @@ type Options struct {
 	Jobs    int     // how many cases of virtual time at once; 0: one
 	Seed    uint64  // of everything that is random in a case; 0 is a seed like any other
 	Traces  bool    // keep the traces of cases that passed
+	// Watch is told, if not nil, what goes on between results. Several goroutines call it.
+	Watch func(Event)
 	// Cases replaces the suite's own, for tests of the suite.
 	Cases []Case
 }

@@ -9,7 +9,7 @@ import (
 const (
 	sharedSlots = 48 // cases at once on the shared instance
 	ownSlots    = 4  // instances at once of cases that have one to themselves
-	spareSlots  = 8  // and of those that share one but cannot
+	spareSlots  = 40 // and of those that share one but cannot, and of repetitions: most of them wait for a timer
 	// startTime is what the start of an instance is reckoned with, and listenTime what the first one listens besides.
 	startTime  = 300 * time.Millisecond
 	listenTime = 5 * time.Second

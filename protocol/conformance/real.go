@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ type realRunner struct {
 
 	mu     sync.Mutex
 	shared [2]family
-	again  []again        // to be repeated when all windows are closed
+	again  []*pending     // to be repeated when all windows are closed
 	bury   sync.WaitGroup // of instances that died
 	spare  chan struct{}  // instances at once of cases that cannot share one
 	failed atomic.Int32   // starts in a row that failed
@@ -38,13 +39,6 @@ const (
 	mostStarts = 3
 )
 
-// again is a case that has to be run again, and how it ended.
-type again struct {
-	c     Case
-	first Result
-	died  bool
-}
-
 func newRealRunner(f Factory, caps Capabilities, o Options) *realRunner {
 	r := &realRunner{f: f, caps: caps, o: o, spare: make(chan struct{}, spareSlots),
 		shared: [2]family{{name: "shared4"}, {name: "shared6"}}}
@@ -59,7 +53,7 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 	shared, own, quiet := split(cases)
 	var phase sync.WaitGroup
 	phase.Go(func() {
-		each(ctx, shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
+		each(shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
 		r.closeShared()
 	})
 	if r.caps.Single {
@@ -67,11 +61,11 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 		r.bury.Wait()
 	}
 	phase.Go(func() {
-		each(ctx, own, r.slots(), func(c Case) { r.first(c, r.alone) })
+		each(own, r.slots(), func(c Case) { r.first(c, r.own) })
 	})
 	phase.Wait()
-	each(ctx, quiet, 1, func(c Case) { r.first(c, r.alone) })
-	r.repeat(ctx)
+	each(quiet, 1, func(c Case) { r.first(c, r.own) })
+	r.repeat()
 	r.bury.Wait()
 }
 
@@ -84,96 +78,17 @@ func (r *realRunner) slots() int {
 }
 
 // each calls f for all items, at most n at once, in order of their beginning.
-func each[E any](ctx context.Context, items []E, n int, f func(E)) {
+func each[E any](items []E, n int, f func(E)) {
 	slots := make(chan struct{}, n)
 	var all sync.WaitGroup
 	for _, i := range items {
 		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
 		all.Go(func() {
 			defer func() { <-slots }()
 			f(i)
 		})
 	}
 	all.Wait()
-}
-
-// first runs a case for the first time and keeps it for later if that does not decide.
-func (r *realRunner) first(c Case, how func(context.Context, Case) (Result, bool)) {
-	res, died := how(r.ctx, c)
-	if !died && decided(res) {
-		r.out <- res
-		return
-	}
-	r.mu.Lock()
-	r.again = append(r.again, again{c, res, died})
-	r.mu.Unlock()
-}
-
-// decided is true for what is not repeated.
-func decided(r Result) bool {
-	switch r.Verdict {
-	case Fail, Warn, Inconclusive, disturbed:
-		return false
-	}
-	return true
-}
-
-// repeat runs again what failed, each on an instance of its own: those for which the machine was too slow one after
-// the other, the others as many at once as there may be instances.
-func (r *realRunner) repeat(ctx context.Context) {
-	var alone, beside []again
-	for _, a := range r.again {
-		failed := a.first.Verdict == Fail || a.first.Verdict == Warn
-		if !failed || a.c.Isolation == QuietMachine {
-			alone = append(alone, a)
-		} else {
-			beside = append(beside, a)
-		}
-	}
-	settle := func(a again) { r.out <- r.settle(ctx, a) }
-	each(ctx, beside, cap(r.spare), settle)
-	each(ctx, alone, 1, settle)
-}
-
-// settle repeats one case until it is decided: a failure is repeated once, what cannot be judged twice. A case that
-// failed and then passed is flaky. A death is the fault of a case only if the subject dies of it alone.
-func (r *realRunner) settle(ctx context.Context, a again) Result {
-	res, died := a.first, a.died && a.c.Isolation == Shared
-	fails, unclear := 0, 0
-	var earlier []Attempt
-	for {
-		switch {
-		case died: // of it or of one that ran beside it
-		case res.Verdict == Fail || res.Verdict == Warn:
-			if fails++; fails == 2 {
-				return finish(res, earlier)
-			}
-		case !decided(res):
-			if unclear++; unclear == 3 {
-				res.Verdict = Inconclusive
-				return finish(res, earlier)
-			}
-		default:
-			if fails > 0 && (res.Verdict == Pass || res.Verdict == Measured) {
-				res.Verdict, res.Reason = Flaky, "failed, then passed alone: "+earlier[0].Reason
-			}
-			return finish(res, earlier)
-		}
-		if ctx.Err() != nil { // nobody reads it any more
-			return finish(res, earlier)
-		}
-		earlier = append(earlier, Attempt{Verdict: res.Verdict, Reason: res.Reason, Trace: res.Trace, Secrets: res.Secrets})
-		res, _ = r.alone(ctx, a.c)
-		died = false // if it dies now it dies of this case
-	}
-}
-
-func finish(r Result, earlier []Attempt) Result {
-	r.Attempts, r.Earlier = len(earlier)+1, earlier
-	return r
 }
 
 // onShared runs a case on the instance that all of its address family share, and on a new one if that died. The
@@ -189,12 +104,9 @@ func (r *realRunner) onShared(ctx context.Context, c Case) (Result, bool) {
 		return notStarted(c, err), false
 	}
 	if h == nil {
-		r.spare <- struct{}{}
-		defer func() { <-r.spare }()
-		res, _ := r.alone(ctx, c) // if it dies it dies of this case
-		return res, false
+		return r.spared(ctx, c, 1), false // if it dies it dies of this case
 	}
-	return r.attempt(newT(c, h.setup, r.caps, 1+h.allot(1), caseSeed(r.o.Seed, c.ID)), h)
+	return r.attempt(1, newT(c, h.setup, r.caps, 1+h.allot(1), caseSeed(r.o.Seed, c.ID)), h)
 }
 
 // sharedHub gives the instance for a family, nil if it is not to be shared any more.
@@ -229,13 +141,24 @@ func (r *realRunner) closeShared() {
 	}
 }
 
+// spared runs a case that could share an instance on one of its own, when there may be one more.
+func (r *realRunner) spared(ctx context.Context, c Case, try int) Result {
+	r.spare <- struct{}{}
+	defer func() { <-r.spare }()
+	res, _ := r.alone(ctx, c, try)
+	return res
+}
+
 // alone runs a case on an instance of its own.
-func (r *realRunner) alone(ctx context.Context, c Case) (Result, bool) {
+func (r *realRunner) alone(ctx context.Context, c Case, try int) (Result, bool) {
+	if ctx.Err() != nil {
+		return notBegun(c), false
+	}
 	h, setup, err := r.start(ctx, c)
 	if err != nil {
 		return notStarted(c, err), false
 	}
-	res, died := r.attempt(newT(c, setup, r.caps, 1, caseSeed(r.o.Seed, c.ID)), h)
+	res, died := r.attempt(try, newT(c, setup, r.caps, 1, caseSeed(r.o.Seed, c.ID)), h)
 	if err := h.close(); err != nil {
 		res.Notes = append(res.Notes, "the end of the instance: "+err.Error())
 	}
@@ -265,7 +188,8 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 	return h, setup, nil
 }
 
-func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
+func (r *realRunner) attempt(try int, t *T, h *hub) (Result, bool) {
+	r.o.begins(t.Case, try)
 	h.join(t)
 	defer h.leave(t)
 	if !h.only {
@@ -275,7 +199,7 @@ func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
 	res.Seed = r.o.Seed
 	if !decided(res) {
 		res.Notes = append(res.Notes, h.strayed(res.Trace)...)
-		if !died {
+		if !died && !t.told {
 			h.excuse(&res)
 		}
 		if died = died || h.lost(); died {
@@ -308,7 +232,9 @@ func (h *hub) excuse(r *Result) {
 
 func notStarted(c Case, err error) Result {
 	r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
-	r.Verdict = Broken
+	if !errors.Is(err, errors.ErrUnsupported) {
+		r.Verdict = Broken
+	}
 	return r
 }
 

@@ -3,7 +3,9 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -307,10 +309,72 @@ func TestEnd(t *testing.T) {
 	for range conformance.Run(t.Context(), f, conformance.Options{Cases: cases}) {
 		break
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	if f.open.Load() != 0 {
+		t.Errorf("%d instances left", f.open.Load())
+	}
+}
+
+// TestEnded: of a run whose context ends, each case has a result: its verdict if there was one, or else how far it was.
+func TestEnded(t *testing.T) {
+	f := newClocked(false)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for r := range conformance.Run(ctx, f, conformance.Options{Cases: cases[1:]}) {
-		t.Errorf("a result of a run that was ended: %+v", r)
+	own := func(c conformance.Case, i conformance.Isolation) conformance.Case {
+		c.Isolation = i
+		return c
+	}
+	pass := small("t/pass", func(*conformance.T) {})
+	fails := small("t/fails", func(t *conformance.T) { t.Fail("a pass", "a failure") })
+	long := small("t/long", func(t *conformance.T) { t.Wait(time.Minute) })
+	// Quiet ones begin when the others have ended, the longer first.
+	ender := own(small("t/ender", func(t *conformance.T) {
+		cancel()
+		t.Wait(time.Minute)
+	}), conformance.QuietMachine)
+	ender.Lasts = 2 * time.Second
+	never := own(small("t/never", func(*conformance.T) {}), conformance.QuietMachine)
+	got := map[string]conformance.Result{}
+	var events []string
+	var mu sync.Mutex
+	o := conformance.Options{Cases: []conformance.Case{pass, fails, ender, never}, Watch: func(e conformance.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, e.Case+" "+string(e.Verdict))
+	}}
+	for r := range conformance.Run(ctx, f, o) {
+		got[r.Case] = r
+	}
+	for id, want := range map[string]struct {
+		verdict conformance.Verdict
+		reason  string
+		tries   int
+	}{
+		"t/pass":  {conformance.Pass, "", 1},
+		"t/fails": {conformance.NotRun, "fail, and not repeated when the run was ended: expected a pass", 1},
+		"t/ender": {conformance.NotRun, "running for 0s when the run was ended", 1},
+		"t/never": {conformance.NotRun, "not begun when the run was ended", 0},
+	} {
+		r := got[id]
+		if r.Verdict != want.verdict || !strings.HasPrefix(r.Reason, want.reason) || r.Attempts != want.tries {
+			t.Errorf("%s: %s after %d tries: %s; want %s after %d: %s", id, r.Verdict, r.Attempts, r.Reason, want.verdict,
+				want.tries, want.reason)
+		}
+	}
+	if e := got["t/fails"].Earlier; len(e) != 1 || e[0].Verdict != conformance.Fail || len(e[0].Trace) == 0 {
+		t.Errorf("the failure that was not repeated is not kept: %+v", e)
+	}
+	for _, e := range []string{"t/pass ", "t/fails ", "t/fails fail", "t/ender "} {
+		if !slices.Contains(events, e) {
+			t.Errorf("no event %q in %q", e, events)
+		}
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	stop := time.AfterFunc(300*time.Millisecond, cancel)
+	defer stop.Stop()
+	for r := range conformance.Run(ctx, f, conformance.Options{Cases: []conformance.Case{long}}) {
+		if r.Verdict != conformance.NotRun || !strings.HasPrefix(r.Reason, "running for") {
+			t.Errorf("%s: %s: %s", r.Case, r.Verdict, r.Reason)
+		}
 	}
 	if f.open.Load() != 0 {
 		t.Errorf("%d instances left", f.open.Load())

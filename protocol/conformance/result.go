@@ -20,6 +20,7 @@ const (
 	Inconclusive Verdict = "inconclusive" // the machine was too slow to judge
 	Measured     Verdict = "measured"     // a MAY or IMPL rule: Values say what was found
 	Broken       Verdict = "error"        // the suite or its surroundings failed, not the subject; the run is void
+	NotRun       Verdict = "not-run"      // the run was ended before there was a verdict; Reason says how far it got
 )
 
 // Result is what became of one case on one target. Its JSON form is documented in docs/CONFORMANCE-SUITE.md.

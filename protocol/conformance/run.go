@@ -2,8 +2,6 @@ package conformance
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -12,7 +10,8 @@ import (
 )
 
 // Run runs cases on a target and yields the result of each as soon as it is there. It prints nothing. When ctx ends,
-// or the loop over the results does, the cases that run are ended and every subject is closed before Run returns.
+// or the loop over the results does, the cases that run are ended and every subject is closed before Run returns. If it
+// was ctx that ended, cases without a verdict have the result NotRun: each case has exactly one result.
 //
 // In virtual time each case has a subject of its own, so that its result depends on it and the seed alone. In real
 // time cases share subjects as their Isolation allows (see Plan), and what fails or cannot be judged is repeated:
@@ -60,9 +59,7 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 			give(r)
 		}
 		for r := range results { // to the end, so that nothing is left behind
-			if ctx.Err() == nil { // what is ended early has no result
-				give(r)
-			}
+			give(r)
 		}
 	}
 }
@@ -122,7 +119,7 @@ func (v *virtualRunner) run(ctx context.Context, cases []Case, out chan<- Result
 	for range max(1, v.o.Jobs) {
 		workers.Go(func() {
 			for c := range todo {
-				out <- v.one(c)
+				out <- v.one(ctx, c)
 			}
 		})
 	}
@@ -130,16 +127,17 @@ func (v *virtualRunner) run(ctx context.Context, cases []Case, out chan<- Result
 	cases = slices.Clone(cases)
 	slices.SortStableFunc(cases, func(a, b Case) int { return int((b.Lasts - a.Lasts) / time.Second) })
 	for _, c := range cases {
-		if ctx.Err() != nil {
-			break
-		}
 		todo <- c
 	}
 	close(todo)
 	workers.Wait()
 }
 
-func (v *virtualRunner) one(c Case) Result {
+func (v *virtualRunner) one(ctx context.Context, c Case) Result {
+	if ctx.Err() != nil {
+		return notBegun(c)
+	}
+	v.o.begins(c, 1)
 	seed := caseSeed(v.o.Seed, c.ID)
 	setup := newSetup(c.ID, seed, virtualWall)
 	t := newT(c, setup, v.caps, 1, seed)
@@ -149,14 +147,10 @@ func (v *virtualRunner) one(c Case) Result {
 	}
 	s, err := v.f.New(setup)
 	if err != nil {
-		r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
-		if !errors.Is(err, errors.ErrUnsupported) {
-			r.Verdict = Broken
-		}
-		return r
+		return cut(ctx, notStarted(c, err))
 	}
 	defer s.Close()
 	r, _ := attempt(t, &virtual{s: s, t: t})
 	r.Seed = v.o.Seed
-	return r
+	return cut(ctx, r)
 }

@@ -48,7 +48,7 @@ func tail(r conformance.Result) string {
 func TestSeeds(t *testing.T) {
 	seeds := uint64(100)
 	if testing.Short() {
-		seeds = 5
+		seeds = 1
 	}
 	for seed := range seeds {
 		o := conformance.Options{Jobs: runtime.GOMAXPROCS(0), Only: []string{*onlyCase}, Seed: seed + 1}

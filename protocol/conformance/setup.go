@@ -17,6 +17,10 @@ var (
 	local6 = netip.MustParsePrefix("fd11:1111::1/64")
 )
 
+// TakenPort is a UDP port that another program on the subject's host has, at all addresses (UAPI-13). Targets that can
+// see to it do; a subject without the text protocol is never asked for it.
+const TakenPort = 53
+
 const (
 	subjectPort = uint16(51820)
 	subjectMTU  = 1420

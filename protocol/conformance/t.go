@@ -43,6 +43,7 @@ type T struct {
 	texts   int
 	probe   *Peer
 	busy    bool
+	told    bool // the subject refused, in so many words: that is no question of time
 	cleanup []func()
 	credit  int // initiations that may be sent without a pause
 }
@@ -291,6 +292,9 @@ func (t *T) Configure(c Change) Stamp {
 	t.Broken("a shared case changes the device")
 	return Stamp{}
 }
+
+// up brings the subject's interface up or takes it down.
+func (t *T) up(on bool) { t.Configure(Change{Up: &on}) }
 
 func deviceWide(c Change) bool {
 	return c.PrivateKey != nil || c.ListenPort != nil || c.Mark != nil || c.MTU != nil || c.Up != nil || c.ReplacePeers

@@ -16,7 +16,7 @@ func TestWith(t *testing.T, f Factory, o Options) {
 	for r := range Run(t.Context(), f, o) {
 		t.Run(r.Case, func(t *testing.T) {
 			switch r.Verdict {
-			case Fail, Flaky, Broken, Inconclusive:
+			case Fail, Flaky, Broken, Inconclusive, NotRun:
 				t.Errorf("%s: %s\nrules: %s\n%s", r.Verdict, r.Reason, strings.Join(r.Rules, ", "), timeline(r.Trace))
 			case Warn:
 				t.Logf("%s: %s", r.Verdict, r.Reason)

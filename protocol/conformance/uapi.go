@@ -64,7 +64,7 @@ func (u *UAPI) Write(text string) error {
 	if u.conn == nil {
 		u.dial()
 	}
-	u.t.Note("UAPI > %q", text)
+	u.t.Note("UAPI > %s", quoted(text))
 	if err := u.conn.SetDeadline(time.Now().Add(uapiPatience)); err != nil {
 		return err
 	}
@@ -76,9 +76,11 @@ func (u *UAPI) Write(text string) error {
 
 // Read reads one answer. The error is that of the connection, io.EOF if the subject closed it.
 func (u *UAPI) Read() (r UAPIReply, err error) {
+	var raw strings.Builder
 	defer func() {
+		r.Raw = raw.String()
 		u.t.last.Latest = u.t.Now()
-		u.t.Note("UAPI < %q", r.Raw)
+		u.t.Note("UAPI < %s", quoted(r.Raw))
 		u.t.process()
 	}()
 	for {
@@ -86,7 +88,7 @@ func (u *UAPI) Read() (r UAPIReply, err error) {
 			return r, err
 		}
 		line, err := u.in.ReadString('\n')
-		r.Raw += line
+		raw.WriteString(line)
 		if err != nil || line == "\n" {
 			return r, err
 		}
@@ -97,6 +99,15 @@ func (u *UAPI) Read() (r UAPIReply, err error) {
 			r.Errno, _ = strconv.Atoi(value)
 		}
 	}
+}
+
+// quoted is text for a message: of a long one, which may list a thousand peers, the beginning and the end.
+func quoted(s string) string {
+	const most = 3000
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q … %d bytes … %q", s[:most/2], len(s)-most, s[len(s)-most/2:])
 }
 
 // Do sends a request, which must end with an empty line, and reads its answer. It fails if there is none. Each request
@@ -110,10 +121,10 @@ func (u *UAPI) Do(request string) UAPIReply {
 		r, err = u.Read()
 	}
 	if err != nil {
-		u.t.Fail("an answer that ends with an empty line", fmt.Sprintf("%q, then %v", r.Raw, err))
+		u.t.Fail("an answer that ends with an empty line", quoted(r.Raw)+fmt.Sprintf(", then %v", err))
 	}
 	if r.Errnos != 1 {
-		u.t.Fail("an answer with one errno", fmt.Sprintf("%d of them in %q", r.Errnos, r.Raw))
+		u.t.Fail("an answer with one errno", fmt.Sprintf("%d of them in ", r.Errnos)+quoted(r.Raw))
 	}
 	return r
 }

@@ -20,12 +20,15 @@ const (
 	jitterMaximum          = 333333333 * time.Nanosecond
 )
 
-// Tolerance is what one kind of target is granted for a quantity. The lower bound is always strict.
+// Tolerance is what one kind of target is granted for a quantity. The lower bound is strict but for Early.
 type Tolerance struct {
 	Quantity Quantity      `json:"quantity"`
 	Nominal  time.Duration `json:"nominal_ns"` // 0: the case's own
 	Jitter   time.Duration `json:"jitter_ns"`  // that the protocol adds
 	Late     time.Duration `json:"late_ns"`    // that the target may add
+	// Early is how much too early it may seem, in real time, if it is counted from what the target itself sent: it takes
+	// the time first, and the datagram leaves after that, at once or when it gets a core again.
+	Early time.Duration `json:"early_ns,omitempty"`
 	// Eighth adds an eighth of the nominal value: the kernel's timer wheel.
 	Eighth bool `json:"eighth,omitempty"`
 }
@@ -55,16 +58,18 @@ func (c Capabilities) Tolerances() []Tolerance {
 	}
 	wheel := c.Kind == "kernel" || c.Kind == "remote" || !known
 	t := []Tolerance{
-		{Prompt, 300e6, 0, 0, false},
-		{Retransmit, 5e9, jitterMaximum, row[0], false},
-		{Passive, 10e9, 0, row[1], false},
-		{DeadPeer, 15e9, jitterMaximum, row[2], false},
-		{Persistent, 0, 0, row[3], wheel},
-		{Erasure, 540e9, 0, row[4], wheel && row[4] == 0},
-		{AgeCheck, 0, 0, row[5], false},
+		{Prompt, 300e6, 0, 0, 0, false},
+		{Retransmit, 5e9, jitterMaximum, row[0], early, false},
+		{Passive, 10e9, 0, row[1], 0, false},
+		{DeadPeer, 15e9, jitterMaximum, row[2], early, false},
+		{Persistent, 0, 0, row[3], early, wheel},
+		{Erasure, 540e9, 0, row[4], 0, wheel && row[4] == 0},
+		{AgeCheck, 0, 0, row[5], 0, false},
 	}
-	if !c.Virtual {
-		for i := range t {
+	for i := range t {
+		if c.Virtual {
+			t[i].Early = 0
+		} else {
 			t[i].Late += network + c.RTT
 		}
 	}
@@ -97,14 +102,8 @@ func (c Capabilities) tolerance(q Quantity) Tolerance {
 	panic(fmt.Sprintf("conformance: no tolerance for %q", q))
 }
 
-// ahead is how much too early something may seem that is counted from what the target itself sent: it takes the time
-// first, and the datagram leaves after that, at once or when it gets a core again.
-func (c Capabilities) ahead() time.Duration {
-	if c.Virtual {
-		return 0
-	}
-	return 10 * time.Millisecond
-}
+// early is Tolerance.Early in real time.
+const early = 10 * time.Millisecond
 
 // Window is a span of time in which something is due, counted from a Stamp. Cases get one from T.
 type Window struct {

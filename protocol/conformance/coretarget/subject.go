@@ -300,15 +300,12 @@ func (s *subject) Close() error {
 	return nil
 }
 
-// busyPort is one that another program of the modelled host has (UAPI-13).
-const busyPort = 53
-
 // choosePort is what listening on a port gives: 0 chooses one.
 func choosePort(want uint16) (uint16, error) {
 	switch want {
 	case 0:
 		return 51999, nil
-	case busyPort:
+	case conformance.TakenPort: // another program of the modelled host has it (UAPI-13)
 		return 0, fmt.Errorf("port %d: %w", want, syscall.EADDRINUSE)
 	}
 	return want, nil

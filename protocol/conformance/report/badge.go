@@ -28,6 +28,8 @@ func WriteBadge(w io.Writer, run *Run) error {
 	switch {
 	case c.Of(conformance.Broken) > 0:
 		text, colour = "run void", "#616161"
+	case must == 0 && c.NotRun > 0:
+		text, colour = fmt.Sprintf("%d of %d, ended early", c.Pass, c.Total()), "#616161"
 	case must > 0:
 		text, colour = fmt.Sprintf("%d of %d, %d failed", c.Pass, judged, must), "#c62828"
 	case should > 0:

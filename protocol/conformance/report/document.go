@@ -50,14 +50,16 @@ type Run struct {
 	// Kind is the column of the tolerance table that was used.
 	Kind string `json:"kind"`
 	// HZ is how often a second a kernel looks at its timers, where that makes the column exact.
-	HZ         int                  `json:"hz,omitempty"`
-	Virtual    bool                 `json:"virtual"`
-	Started    time.Time            `json:"started"`
-	Took       time.Duration        `json:"took_ns"`
-	Tolerances []ToleranceRow       `json:"tolerances,omitempty"`
-	Counts     Counts               `json:"counts"`
-	Lacks      []Lack               `json:"lacks,omitempty"`
-	Results    []conformance.Result `json:"results"`
+	HZ         int            `json:"hz,omitempty"`
+	Virtual    bool           `json:"virtual"`
+	Started    time.Time      `json:"started"`
+	Took       time.Duration  `json:"took_ns"`
+	Tolerances []ToleranceRow `json:"tolerances,omitempty"`
+	// Ended says why the run was ended before its end; empty: it was not.
+	Ended   string               `json:"ended,omitempty"`
+	Counts  Counts               `json:"counts"`
+	Lacks   []Lack               `json:"lacks,omitempty"`
+	Results []conformance.Result `json:"results"`
 	// Origin is said of a run that was made for another document and added to this one.
 	Origin *Origin `json:"origin,omitempty"`
 }

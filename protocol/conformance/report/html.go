@@ -120,7 +120,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // glyphs tell verdicts apart without colour.
 var glyphs = map[string]string{"pass": "✓", "fail": "✗", "warn": "!", "flaky": "≈", "unsupported": "–",
-	"inconclusive": "?", "measured": "#", "error": "⚠", "": "·"}
+	"inconclusive": "?", "measured": "#", "error": "⚠", "not-run": "…", "": "·"}
 
 // WriteHTML writes the document as one page that needs nothing else: no network, no other file.
 func WriteHTML(w io.Writer, d *Document, o HTMLOptions) error {

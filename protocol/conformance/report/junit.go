@@ -124,7 +124,7 @@ func junitResult(r *conformance.Result, strict bool) junitCase {
 		c.Failure = why
 	case r.Verdict == conformance.Broken:
 		c.Error = why
-	case r.Verdict == conformance.Unsupported || r.Verdict == conformance.Inconclusive:
+	case skipped(r.Verdict):
 		why.Message, why.Text = string(r.Verdict)+": "+why.Message, ""
 		c.Skipped = why
 	case r.Verdict != conformance.Pass:

@@ -111,7 +111,8 @@ func mdFindings(b *bufio.Writer, d *Document, run *Run) {
 		}
 	}
 	mdValues(b, run)
-	mdUnsupported(b, run)
+	mdReasons(b, run, "unsupported", conformance.Unsupported)
+	mdReasons(b, run, "not run", conformance.NotRun)
 }
 
 // Case finds what is known of a case, nil if nothing is.
@@ -144,13 +145,14 @@ func mdValues(b *bufio.Writer, run *Run) {
 	}
 }
 
-func mdUnsupported(b *bufio.Writer, run *Run) {
-	if run.Counts.Unsupported == 0 {
+// mdReasons lists the cases that ended in a way, with the reason of each.
+func mdReasons(b *bufio.Writer, run *Run, heading string, v conformance.Verdict) {
+	if run.Counts.Of(v) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## %s: unsupported\n\n| case | why |\n|---|---|\n", mdText(run.Name))
+	fmt.Fprintf(b, "\n## %s: %s\n\n| case | why |\n|---|---|\n", mdText(run.Name), heading)
 	for i := range run.Results {
-		if r := &run.Results[i]; r.Verdict == conformance.Unsupported {
+		if r := &run.Results[i]; r.Verdict == v {
 			fmt.Fprintf(b, "| `%s` | %s |\n", mdCode(r.Case), mdText(message(r)))
 		}
 	}

@@ -98,7 +98,7 @@
   const keys = $("#keys");
   $("#help").addEventListener("click", () => keys.showModal());
   function step(by) {
-    const bad = $$("details.detail:not([hidden])").filter(d => !/w-(pass|measured|unsupported)/.test(d.className));
+    const bad = $$("details.detail:not([hidden])").filter(d => !/w-(pass|measured|unsupported|not-run)/.test(d.className));
     if (!bad.length) return;
     const at = bad.findIndex(d => "#" + d.id === decodeURIComponent(location.hash));
     const d = bad[at < 0 ? (by > 0 ? 0 : bad.length - 1) : (at + by + bad.length) % bad.length];

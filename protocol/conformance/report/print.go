@@ -34,7 +34,7 @@ func toneOf(v conformance.Verdict) tone {
 		return alarm
 	case conformance.Pass:
 		return good
-	case conformance.Unsupported:
+	case conformance.Unsupported, conformance.NotRun:
 		return faint
 	}
 	return plain

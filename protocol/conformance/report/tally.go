@@ -17,12 +17,13 @@ type Counts struct {
 	Inconclusive int `json:"inconclusive"`
 	Measured     int `json:"measured"`
 	Error        int `json:"error"`
+	NotRun       int `json:"not_run,omitempty"`
 }
 
 // Verdicts lists all verdicts, the worst first.
 func Verdicts() []conformance.Verdict {
 	return []conformance.Verdict{conformance.Broken, conformance.Fail, conformance.Flaky, conformance.Warn,
-		conformance.Inconclusive, conformance.Unsupported, conformance.Measured, conformance.Pass}
+		conformance.Inconclusive, conformance.NotRun, conformance.Unsupported, conformance.Measured, conformance.Pass}
 }
 
 // Count counts verdicts.
@@ -61,13 +62,15 @@ func (c *Counts) of(v conformance.Verdict) *int {
 		return &c.Measured
 	case conformance.Broken:
 		return &c.Error
+	case conformance.NotRun:
+		return &c.NotRun
 	}
 	return nil
 }
 
 // Total is the number of results.
 func (c Counts) Total() int {
-	return c.Pass + c.Fail + c.Warn + c.Flaky + c.Unsupported + c.Inconclusive + c.Measured + c.Error
+	return c.Pass + c.Fail + c.Warn + c.Flaky + c.Unsupported + c.Inconclusive + c.Measured + c.Error + c.NotRun
 }
 
 // Failed reports whether the result says that the subject broke a rule: a MUST rule, or, if strict, a SHOULD rule
@@ -91,6 +94,11 @@ func Noteworthy(v conformance.Verdict) bool {
 		return true
 	}
 	return false
+}
+
+// skipped reports whether a verdict says nothing about the target: readers of other formats are told so.
+func skipped(v conformance.Verdict) bool {
+	return v == conformance.Unsupported || v == conformance.Inconclusive || v == conformance.NotRun
 }
 
 // clean makes text from a subject (its standard error, an address it chose) fit for one line: no control characters,

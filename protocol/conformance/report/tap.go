@@ -44,7 +44,7 @@ func tapRun(b *bufio.Writer, run *Run, indent string, strict bool) (failed int) 
 			failed++
 		case r.Verdict == conformance.Warn || r.Verdict == conformance.Flaky:
 			status, directive = "not ok", " # todo "+tapText(string(r.Level)+": "+message(r))
-		case r.Verdict == conformance.Unsupported || r.Verdict == conformance.Inconclusive:
+		case skipped(r.Verdict):
 			directive = " # SKIP " + tapText(string(r.Verdict)+": "+message(r))
 		}
 		fmt.Fprintf(b, "%s%s %d - %s%s\n", indent, status, i+1, tapText(r.Case), directive)

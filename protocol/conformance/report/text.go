@@ -27,6 +27,7 @@ func WriteText(w io.Writer, d *Document, o TextOptions) error {
 		run := &d.Runs[i]
 		p.findings(run, &o)
 		p.unsupported(run)
+		p.notRun(run)
 		if !o.Quiet {
 			p.values(run)
 			p.tolerances(run)
@@ -113,6 +114,24 @@ func (p *printer) unsupported(run *Run) {
 	}
 }
 
+// notRun tells how far the cases had come that have no verdict; those that had not begun are counted only.
+func (p *printer) notRun(run *Run) {
+	if run.Counts.NotRun == 0 {
+		return
+	}
+	p.heading(fmt.Sprintf("Not run on %s: %d (%s)", clean(run.Name), run.Counts.NotRun, clean(run.Ended)))
+	waiting := run.Counts.NotRun
+	for i := range run.Results {
+		if r := &run.Results[i]; r.Verdict == conformance.NotRun && r.Attempts > 0 {
+			waiting--
+			p.hang("  "+r.Case+": ", 4, message(r))
+		}
+	}
+	if waiting > 0 {
+		p.line(fmt.Sprintf("  %d had not begun", waiting))
+	}
+}
+
 func (p *printer) values(run *Run) {
 	var rows [][]string
 	for i := range run.Results {
@@ -141,7 +160,8 @@ func (p *printer) tolerances(run *Run) {
 
 func (p *printer) areas(d *Document, run *Run) {
 	columns := []conformance.Verdict{conformance.Pass, conformance.Fail, conformance.Warn, conformance.Flaky,
-		conformance.Measured, conformance.Unsupported, conformance.Inconclusive, conformance.Broken}
+		conformance.Measured, conformance.Unsupported, conformance.Inconclusive, conformance.Broken,
+		conformance.NotRun}
 	head := []string{"area"}
 	var used []conformance.Verdict
 	for _, v := range columns {
@@ -181,7 +201,7 @@ func (p *printer) matrix(d *Document) {
 		if c.Total() == 0 {
 			return "–"
 		}
-		if n := c.Inconclusive + c.Error; n > 0 {
+		if n := c.Inconclusive + c.Error + c.NotRun; n > 0 {
 			s += fmt.Sprintf(" ?%d", n)
 		}
 		if c.Unsupported > 0 {

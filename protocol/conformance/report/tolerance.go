@@ -16,21 +16,29 @@ func Tolerances(c conformance.Capabilities) (rows []ToleranceRow) {
 		switch {
 		case t.Quantity == conformance.Prompt:
 			row.Window = "0 … " + seconds(upper)
-		case t.Nominal == 0 && t.Eighth:
-			row.Window = fmt.Sprintf("n … 1.125 n + %s", seconds(t.Late))
 		case t.Nominal == 0:
-			row.Window = fmt.Sprintf("n … n + %s", seconds(t.Late))
+			least, most := "n", "n"
+			if t.Early > 0 {
+				least += " − " + seconds(t.Early)
+			}
+			if t.Eighth {
+				most = "1.125 n"
+			}
+			row.Window = fmt.Sprintf("%s … %s + %s", least, most, seconds(t.Late))
 		default:
 			if t.Eighth {
 				upper += t.Nominal / 8
 			}
-			row.Window = span(timers.Time(t.Nominal), timers.Time(upper))
+			row.Window = span(timers.Time(t.Nominal-t.Early), timers.Time(upper))
 		}
 		if t.Jitter > 0 {
 			row.Why = join(row.Why, "jitter "+seconds(t.Jitter.Round(time.Millisecond)))
 		}
 		if t.Eighth {
 			row.Why = join(row.Why, "a timer wheel: 1/8 of the time")
+		}
+		if t.Early > 0 {
+			row.Why = join(row.Why, "counted from its own sending, which may leave late: "+seconds(t.Early))
 		}
 		if t.Late > 0 {
 			row.Why = join(row.Why, "lateness of this kind and the way to it: "+seconds(t.Late))

@@ -57,7 +57,7 @@ func short(d time.Duration) string {
 var verdictWords = map[conformance.Verdict]string{
 	conformance.Pass: "pass", conformance.Fail: "fail", conformance.Warn: "warn", conformance.Flaky: "flaky",
 	conformance.Unsupported: "unsupported", conformance.Inconclusive: "inconclusive",
-	conformance.Measured: "measured", conformance.Broken: "error",
+	conformance.Measured: "measured", conformance.Broken: "error", conformance.NotRun: "not-run",
 }
 
 // Headline says in a few words how a run ended.
@@ -67,7 +67,7 @@ func (r *Run) Headline() string {
 	for _, v := range Verdicts() {
 		if n := c.Of(v); n > 0 && v != conformance.Pass {
 			parts = append(parts, fmt.Sprintf("%d %s", n, map[bool]string{true: "failed",
-				false: verdictWords[v]}[v == conformance.Fail]))
+				false: strings.ReplaceAll(verdictWords[v], "-", " ")}[v == conformance.Fail]))
 		}
 	}
 	return strings.Join(parts, ", ")

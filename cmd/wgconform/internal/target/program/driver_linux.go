@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
-// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject and HostSubject.
+// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject, HostSubject and
+// SocketSubject.
 type Subject struct {
 	*realtime.Subject
 	driver *driver
@@ -23,6 +25,7 @@ var (
 	_ conformance.UAPISubject     = (*Subject)(nil)
 	_ conformance.RealTimeSubject = (*Subject)(nil)
 	_ conformance.HostSubject     = (*Subject)(nil)
+	_ conformance.SocketSubject   = (*Subject)(nil)
 )
 
 // newSubject makes a machine, starts the program there and configures it.
@@ -42,6 +45,15 @@ func newSubject(words []string, h *realtime.Heart, setup conformance.Setup) (*Su
 func (s *Subject) UAPI() (net.Conn, error) {
 	s.Asking()
 	return s.driver.dial()
+}
+
+// SocketMode implements conformance.SocketSubject.
+func (s *Subject) SocketMode() (fs.FileMode, error) {
+	info, err := os.Stat(s.driver.socket())
+	if err != nil {
+		return 0, err
+	}
+	return info.Mode().Perm(), nil
 }
 
 // driver runs a program in a machine, which does most of what a driver has to.

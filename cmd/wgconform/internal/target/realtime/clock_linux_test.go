@@ -92,6 +92,22 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// A datagram that never arrives at the subject's host says nothing of the subject.
+func TestLost(t *testing.T) {
+	setup := idleSetup(t)
+	s, err := New(&dummy{}, startedHeart(t), setup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.cable.index = 1 // the loopback, which is down
+	at := s.Input(s.Now(), []conformance.Datagram{{Local: netip.AddrPortFrom(setup.Local4.Addr(), 51820),
+		Remote: netip.MustParseAddrPort("192.0.2.77:1"), Bytes: []byte("lost")}})
+	if got := s.Stalled(at.Earliest, s.Now()); got < time.Second {
+		t.Errorf("a lost datagram counts as a stall of %v", got)
+	}
+}
+
 func startedHeart(t *testing.T) *Heart {
 	t.Helper()
 	if err := Check(); err != nil {

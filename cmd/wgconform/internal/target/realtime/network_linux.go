@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
@@ -115,7 +116,38 @@ func lay(subject int) (c *cable, err error) {
 	if err = c.subject.LinkSetARPOff(c.end); err != nil {
 		return nil, err
 	}
-	return c, errors.Join(c.subject.LinkSetUp(loopback), c.subject.LinkSetUp(c.end))
+	if err = errors.Join(c.subject.LinkSetUp(loopback), c.subject.LinkSetUp(c.end)); err != nil {
+		return nil, err
+	}
+	return c, c.ready()
+}
+
+// ready waits until both ends carry packets. The kernel hears of a cable's other end in a work queue of its own, and
+// drops without a word what is sent before: that of the tester, which a tap would not see arrive, and that of the
+// program, which it would not see leave.
+func (c *cable) ready() error {
+	subject := func() (netlink.Link, error) { return c.subject.LinkByName(subjectEnd) }
+	if err := whenUp(subject); err != nil {
+		return err
+	}
+	return Inside(c.tester, func() error {
+		return whenUp(func() (netlink.Link, error) { return netlink.LinkByName(testerEnd) })
+	})
+}
+
+func whenUp(find func() (netlink.Link, error)) error {
+	for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+		link, err := find()
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s is %v after %v", link.Attrs().Name, link.Attrs().OperState, Patience)
+		}
+	}
 }
 
 // pair makes both ends, from within the tester's namespace: at no time does another one have such an interface.
