@@ -131,8 +131,8 @@ func (f *Factory) missing() (err error) {
 	}
 	err = d.add()
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("Linux %s has no WireGuard: load its module (modprobe wireguard), or run wgconform on a kernel "+
-			"that has it (CONFIG_WIREGUARD), in a virtual machine for instance", release())
+		return fmt.Errorf("this kernel, Linux %s, has no WireGuard: load its module (modprobe wireguard), or run wgconform "+
+			"on a kernel that has it (CONFIG_WIREGUARD), for instance in a guest (docs/CONFORMANCE-SUITE.md)", release())
 	}
 	return err
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // The kernel that runs the tests seldom has WireGuard, and is nobody's to be changed. So they run in a guest: Linux as
-// a process (User-Mode Linux), which is compiled once by kwg.sh build and lies in KWG_CACHE (~/.cache/kwg). The guest's
-// root is the root of this machine, read-only, and its processor one.
+// a process (User-Mode Linux), which is compiled once by kwg.sh build and lies in KWG_CACHE (~/.cache/kwg). The
+// guest's root is the root of this machine, read-only, and it has one processor.
 
 // envGuest is set in the guest: there the tests of this package that need the kernel do their work.
 const envGuest = "KERNEL_TEST_GUEST"

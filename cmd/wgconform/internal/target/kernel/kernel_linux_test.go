@@ -29,9 +29,9 @@ func TestSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := f.Capabilities()
-	if c.HZ != 100 || c.Kind != "kernel" || c.Pace == 0 || !strings.HasPrefix(c.Version, "Linux 6.") {
-		t.Errorf("capabilities: %+v", c) // UML's HZ is 100 whatever is asked for, arch/um/Kconfig
+	// UML's HZ is 100 whatever is asked for, arch/um/Kconfig.
+	if c := f.Capabilities(); c.HZ != 100 || c.Kind != "kernel" || c.Pace == 0 || !strings.HasPrefix(c.Version, "Linux ") {
+		t.Errorf("capabilities: %+v", c)
 	}
 	setup, err := realtime.Idle()
 	if err != nil {
