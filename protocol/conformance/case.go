@@ -63,6 +63,8 @@ type Capabilities struct {
 	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases
 	// that need one for themselves then run one after the other, when the shared ones are done.
 	Single bool
+	// Given is what the target is like if it was configured before the run and stays so; nil: it can be configured.
+	Given *Given
 }
 
 // Case is one test: something is done to a subject, and one thing decides.
@@ -80,6 +82,9 @@ type Case struct {
 	Setup func(*Setup)
 	// V6 puts the test's peers on outer IPv6; see bothFamilies.
 	V6 bool
+	// Device says that a given target (Capabilities.Given) is enough: then NeedConfigure is not needed, nor NeedInner if
+	// it has an echo.
+	Device bool
 	// Role is who initiates in Peer.Handshake; see bothRoles.
 	Role Role
 	Run  func(*T)

@@ -44,7 +44,10 @@ type Peer struct {
 	stamp     peer.Timestamp
 	began     timers.Time
 	shaken    bool
-	drawn     []Key // private ephemeral keys, in order
+	drawn     []Key          // private ephemeral keys, in order
+	lent      *lent          // of a given target; nil: the case made it
+	owed      []byte         // by a given target: what waits for a session
+	from      netip.AddrPort // of the latest transport message
 }
 
 // Session is a key pair that a test's peer shares with the subject.
@@ -77,8 +80,14 @@ func (t *T) peer(o PeerOptions) *Peer {
 	}
 	p.Party = peer.Party{Static: static, Remote: t.Key, PSK: o.PSK, Random: t.Random}
 	p.Inner4, p.Inner6 = inner4(n), inner6(n)
+	if t.Caps.Given != nil && !o.Stranger {
+		t.given(p, o)
+	}
 	t.peers = append(t.peers, p)
 	p.Addr = p.NewAddr()
+	if p.lent != nil {
+		return p
+	}
 	if !o.NoAllowed {
 		p.Allowed = []netip.Prefix{netip.PrefixFrom(p.Inner4, 29).Masked(), netip.PrefixFrom(p.Inner6, 112).Masked()}
 		for _, prefix := range p.Allowed {
@@ -221,7 +230,14 @@ func (p *Peer) SendTo(local, from netip.AddrPort, b []byte, tos byte) Stamp {
 			p.t.turn()
 		}
 	}
-	return p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
+	if peer.KindOf(b) == peer.KindTransport {
+		p.from = from
+	}
+	at := p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
+	if peer.KindOf(b) == peer.KindResponse {
+		p.repay(b)
+	}
+	return at
 }
 
 // Timestamp gives the present time as TAI64N, greater than every one before.
@@ -243,6 +259,11 @@ func (p *Peer) Initiate(s peer.Spec) *peer.Initiation {
 	now := peer.Timestamp{}
 	if s.Timestamp == nil {
 		now = p.Timestamp()
+	} else {
+		p.spoils(*s.Timestamp)
+	}
+	if len(s.Payload) == len(now) {
+		p.spoils(peer.Timestamp(s.Payload))
 	}
 	i, err := p.Party.Initiate(now, s)
 	if err != nil {
@@ -338,19 +359,15 @@ func (p *Peer) Outbound() []byte { return p.Packet(p.t.Host4, p.Inner4) }
 // Outbound6 is Outbound over IPv6.
 func (p *Peer) Outbound6() []byte { return p.Packet(p.t.Host6, p.Inner6) }
 
-// Packet makes a UDP packet between two inner addresses, with a text that no other has. Its length is a multiple of
-// 16, so that it needs no padding: only what asks about padding is to find a subject that pads wrongly.
-func (p *Peer) Packet(src, dst netip.Addr) []byte {
-	return UDP(netip.AddrPortFrom(src, 4000), netip.AddrPortFrom(dst, 5000), p.t.Text(textLength(src)))
-}
+// Mute is Inbound for a packet that is not to be answered: the host sends nothing because of it. It is delivered, but
+// that does not show on every target.
+func (p *Peer) Mute() []byte { return p.t.mute(p.Inner4, p.t.Host4) }
 
-// textLength is the length of a text that makes a packet of 80 or 112 bytes, headers included.
-func textLength(src netip.Addr) int {
-	if src.Is4() {
-		return 80 - 20 - 8
-	}
-	return 112 - 40 - 8
-}
+// Mute6 is Mute over IPv6.
+func (p *Peer) Mute6() []byte { return p.t.mute(p.Inner6, p.t.Host6) }
+
+// Packet makes a UDP packet between two inner addresses, with a text that no other has.
+func (p *Peer) Packet(src, dst netip.Addr) []byte { return p.t.packet(src, dst, packetLength(src)) }
 
 // Expect is T.Expect for datagrams to the peer.
 func (p *Peer) Expect(m Match, w Window) *Got { return p.t.Expect(m.To(p), w) }
