@@ -83,21 +83,39 @@ var arrows = []arrow{
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
 	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
-	// A program under test is seen from outside only: of ours this knows the suite's contract and nothing of the core.
+	// What is under test in real time is seen from outside only: of ours this knows the suite's contract and nothing of
+	// the core. What surrounds it is one package, and each sort of implementation has a driver.
+	{
+		"cmd/wgconform/internal/target/realtime",
+		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
+			"github.com/vishvananda/netns", "github.com/safchain/ethtool"),
+		nil,
+	},
 	{
 		"cmd/wgconform/internal/target/program",
-		list(std, "timers", "protocol/conformance", "golang.org/x/sys/...", "github.com/vishvananda/netlink",
-			"github.com/vishvananda/netns", "github.com/safchain/ethtool", "mvdan.cc/sh/v3/shell"),
+		list(std, "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
+			"mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
+	},
+	// What the programs have in common is how they are called, nothing of what they do. Its part for test scripts is for
+	// tests alone, and has a row so that it is linked into no program.
+	{"cmd/internal/shell", list(std, "github.com/spf13/cobra"), nil},
+	{"cmd/internal/shell/shelltest", list(std, "github.com/rogpeppe/go-internal/testscript"), nil},
+	// The shim protocol knows the suite's contract only: implementations in Go that are not ours are served by it.
+	// This JSON says which field of a message is wrong, and takes no name for another in another case.
+	{
+		"cmd/wgconform/internal/shim",
+		list(std, "timers", "protocol/conformance", "github.com/go-json-experiment/json/..."),
+		list("protocol/conformance/coretarget", "protocol/conformance/peer"),
 	},
 	{
 		"cmd/...",
 		list(std, "timers", "protocol", "protocol/eventlog", "protocol/conformance/...", "protocol/protocoltest",
-			"transports/...", "cmd/wgconform/internal/...",
+			"transports/...", "cmd/wgconform/internal/...", "cmd/internal/shell",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
 			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
-		nil,
+		list("cmd/internal/shell/shelltest"),
 	},
 	// The module root holds tests and examples only.
 	{".", list(std), list("timers", "routing", "protocol", "transports/...")},

@@ -13,13 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// Exit statuses.
-const (
-	exitMeasured = 0
-	exitFailed   = 1 // a measurement failed or was interrupted
-	exitUsage    = 2 // nothing could be measured
+	"github.com/purewire/purewire/cmd/internal/shell"
 )
 
 // errFailed marks an error after which the figures so far are still worth printing.
@@ -52,33 +47,16 @@ type program struct {
 
 // execute runs the command line and gives the exit status.
 func (p *program) execute(args []string) int {
-	root := &cobra.Command{
-		Use:           "wgbench",
-		Short:         "Measure WireGuard implementations against each other",
-		SilenceErrors: true, // printed below, on stderr, in one form
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	root := shell.Program{
+		Name:  "wgbench",
+		Short: "Measure WireGuard implementations against each other",
+		Commands: []*cobra.Command{p.tunnelCommand(), {
+			Use: agentCommand, Hidden: true, Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error { return p.agent(p.stdin, p.stdout) },
+		}},
+		Failure: errFailed,
 	}
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
-	root.SetArgs(args)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
-	})
-	root.AddCommand(p.tunnelCommand(), &cobra.Command{
-		Use: agentCommand, Hidden: true, Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return p.agent(p.stdin, p.stdout) },
-	})
-	err := root.Execute()
-	if err == nil {
-		return exitMeasured
-	}
-	fmt.Fprintf(p.stderr, "wgbench: %v\n", err)
-	if errors.Is(err, errFailed) {
-		return exitFailed
-	}
-	return exitUsage
+	return root.Execute(args, p.stdout, p.stderr)
 }
 
 // agentCommand is how wgbench starts itself for one end of the network.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/purewire/purewire/cmd/internal/shell"
 )
 
 // fake is a program whose measurements are given, and that notes the plan.
@@ -49,8 +51,8 @@ func TestWrongCalls(t *testing.T) {
 	}
 	for _, c := range cases {
 		p, got, stdout, stderr := fake(nil, nil, c.uid)
-		if status := p.execute(strings.Fields(c.line)); status != exitUsage {
-			t.Errorf("%s: status %d, want %d", c.line, status, exitUsage)
+		if status := p.execute(strings.Fields(c.line)); status != shell.Usage {
+			t.Errorf("%s: status %d, want %d", c.line, status, shell.Usage)
 		}
 		if !strings.Contains(stderr.String(), c.want) || strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%s: stderr %q, want one line with %q", c.line, stderr, c.want)
@@ -64,7 +66,7 @@ func TestWrongCalls(t *testing.T) {
 func TestPlan(t *testing.T) {
 	p, got, _, _ := fake([]result{{1, "a", "tcp1.up", 1}}, nil, 0)
 	if status := p.execute([]string{"tunnel", "--impl", "a='/x y' -f {if}", "--impl", "b=z", "--rounds", "7", "--only",
-		"ping,tcp1,ping", "--seconds", "0.25"}); status != exitMeasured {
+		"ping,tcp1,ping", "--seconds", "0.25"}); status != shell.OK {
 		t.Fatalf("status %d", status)
 	}
 	if len(got.implementations) != 2 || !slices.Equal(got.implementations[0].Command, []string{"/x y", "-f", "{if}"}) ||
@@ -78,19 +80,19 @@ func TestPlan(t *testing.T) {
 
 func TestFailureKeepsFigures(t *testing.T) {
 	p, _, stdout, stderr := fake([]result{{1, "a", "tcp1.up", 123}}, errors.New("daemon gone"), 0)
-	if status := p.execute([]string{"tunnel", "--impl", "a=x"}); status != exitFailed {
-		t.Errorf("status %d, want %d", status, exitFailed)
+	if status := p.execute([]string{"tunnel", "--impl", "a=x"}); status != shell.Failed {
+		t.Errorf("status %d, want %d", status, shell.Failed)
 	}
 	if !strings.Contains(stdout.String(), "123") || !strings.Contains(stderr.String(), "daemon gone") {
 		t.Errorf("stdout %q, stderr %q", stdout, stderr)
 	}
 	p, _, stdout, _ = fake(nil, errors.New("no namespace"), 0)
-	if status := p.execute([]string{"tunnel", "--impl", "a=x"}); status != exitFailed || stdout.Len() != 0 {
+	if status := p.execute([]string{"tunnel", "--impl", "a=x"}); status != shell.Failed || stdout.Len() != 0 {
 		t.Errorf("without figures: status %d, stdout %q", status, stdout)
 	}
 	p, _, _, stderr = fake([]result{{1, "a", "tcp1.up", 123}}, nil, 0)
 	status := p.execute([]string{"tunnel", "--impl", "a=x", "--json", t.TempDir() + "/no/such/folder"})
-	if status != exitFailed || !strings.Contains(stderr.String(), "no such file") {
+	if status != shell.Failed || !strings.Contains(stderr.String(), "no such file") {
 		t.Errorf("an unwritable file: status %d, stderr %q", status, stderr)
 	}
 }
@@ -98,7 +100,7 @@ func TestFailureKeepsFigures(t *testing.T) {
 func TestJSONOnStandardOutput(t *testing.T) {
 	results := []result{{1, "a", "tcp1.up", 100}, {1, "b", "tcp1.up", 50}}
 	p, _, stdout, _ := fake(results, nil, 0)
-	if status := p.execute(strings.Fields("tunnel --impl a=x --impl b=y --base b --json -")); status != exitMeasured {
+	if status := p.execute(strings.Fields("tunnel --impl a=x --impl b=y --base b --json -")); status != shell.OK {
 		t.Fatalf("status %d", status)
 	}
 	var r report

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/purewire/purewire/cmd/internal/shell"
 )
 
 // mark is set in the environment of a run and of all that it starts.
@@ -203,7 +205,11 @@ func TestNothingIsLeft(t *testing.T) {
 		name   string
 		signal syscall.Signal
 		status int // -1: killed
-	}{{"SIGKILL", syscall.SIGKILL, -1}, {"SIGTERM", syscall.SIGTERM, exitFailed}, {"SIGINT", syscall.SIGINT, exitFailed}} {
+	}{
+		{"SIGKILL", syscall.SIGKILL, -1},
+		{"SIGTERM", syscall.SIGTERM, shell.Failed},
+		{"SIGINT", syscall.SIGINT, shell.Failed},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			value := t.Name() + fmt.Sprint(os.Getpid())
 			before := hostTraces(t)
@@ -251,8 +257,8 @@ func TestDaemonTrouble(t *testing.T) {
 			c2 := exec.Command("/proc/self/exe", "tunnel", "--impl", "it="+c.command, "--only", "tcp1", "--seconds", "6")
 			c2.Env = append(os.Environ(), "WGBENCH_TEST_MAIN=1", mark+"="+value)
 			out, _ := c2.CombinedOutput() // its status is what is looked at
-			if got := c2.ProcessState.ExitCode(); got != exitFailed || !strings.Contains(string(out), c.want) {
-				t.Errorf("status %d, want %d with %q: %s", got, exitFailed, c.want, out)
+			if got := c2.ProcessState.ExitCode(); got != shell.Failed || !strings.Contains(string(out), c.want) {
+				t.Errorf("status %d, want %d with %q: %s", got, shell.Failed, c.want, out)
 			}
 			awaitNothing(t, value, before)
 		})

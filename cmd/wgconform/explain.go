@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -69,7 +70,7 @@ func (p *program) explain(patterns []string, asJSON bool) error {
 		if i > 0 {
 			fmt.Fprintln(p.stdout)
 		}
-		if err := all[i].print(p.stdout, wantsColor(p.stdout)); err != nil {
+		if err := all[i].print(p.stdout, shell.WantsColor(p.stdout)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -29,7 +30,7 @@ const (
 )
 
 func newProgress(stderr io.Writer, name string, total int, quiet bool) *progress {
-	p := &progress{name: name, total: total, terminal: isTerminal(stderr), began: time.Now(), last: time.Now()}
+	p := &progress{name: name, total: total, terminal: shell.IsTerminal(stderr), began: time.Now(), last: time.Now()}
 	if !quiet {
 		p.w = stderr
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -139,7 +140,7 @@ func (s *session) finish() error {
 		}
 	}
 	return report.WriteText(s.text, &s.doc, report.TextOptions{
-		Color: wantsColor(s.text), Quiet: s.quiet, Repeat: s.repeat,
+		Color: shell.WantsColor(s.text), Quiet: s.quiet, Repeat: s.repeat,
 		Captures: func(run *report.Run, id string) string {
 			if name := report.CaptureName(run.Name, id); s.captures[name] != nil {
 				return filepath.Join(s.reports.captures, name)

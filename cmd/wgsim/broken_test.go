@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol"
 )
 
@@ -25,7 +26,7 @@ func TestBrokenFiles(t *testing.T) {
 	for _, f := range files {
 		var stdout, stderr bytes.Buffer
 		p := program{stdout: &stdout, stderr: &stderr, newDevice: protocol.New}
-		if code := p.execute([]string{"run", "--scenario", f}); code != exitError {
+		if code := p.execute([]string{"run", "--scenario", f}); code != shell.Usage {
 			t.Errorf("%s: exit status %d", f, code)
 		}
 		said := strings.ReplaceAll(stderr.String(), "testdata/broken/", "")

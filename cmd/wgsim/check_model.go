@@ -15,9 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/purewire/purewire/protocol"
-	"github.com/purewire/purewire/protocol/protocoltest"
 	"github.com/purewire/purewire/transports/sim/model"
-	"github.com/purewire/purewire/transports/sim/scenario"
 )
 
 // checkModelFlags is what the user asked for.
@@ -105,15 +103,12 @@ func (f *checkModelFlags) settle(c *cobra.Command) error {
 	if f.sabotage == "" {
 		return nil
 	}
-	var known []string
-	for _, d := range protocoltest.Defects() {
-		known = append(known, d.Name)
-		if d.Name == f.sabotage {
-			f.o.Prepare = func(_ string, d *protocol.Device) { _ = protocoltest.WithDefect(d, f.sabotage) } // it is known
-			return nil
-		}
+	spoil, err := spoiler(f.sabotage)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("--sabotage: there is no known-bad core %q%s", f.sabotage, scenario.DidYouMean(f.sabotage, known))
+	f.o.Prepare = func(_ string, d *protocol.Device) { spoil(d) }
+	return nil
 }
 
 // checkModel runs the check and prints what came of it.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/purewire/purewire/cmd/internal/shell/shelltest"
 )
 
 // The scripts find the capture of two wireguard-go processes that lose one direction for a minute in $ONEWAY.
@@ -21,6 +23,6 @@ func TestExplainScripts(t *testing.T) {
 			e.Setenv("ONEWAY", oneway)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": shelltest.Status},
 	})
 }

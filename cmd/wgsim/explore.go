@@ -15,10 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/purewire/purewire/protocol"
-	"github.com/purewire/purewire/protocol/protocoltest"
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/transports/sim/explore"
-	"github.com/purewire/purewire/transports/sim/scenario"
 )
 
 // exploreFlags is what the user asked for.
@@ -116,22 +114,6 @@ func numbers(text, between string) (a, b uint64, err error) {
 	return a, b, err
 }
 
-// spoiler gives what makes a core a known-bad one.
-func spoiler(name string) (func(*protocol.Device), error) {
-	var known []string
-	for _, d := range protocoltest.Defects() {
-		if d.Name == name {
-			return func(dev *protocol.Device) {
-				if err := protocoltest.WithDefect(dev, name); err != nil {
-					panic("wgsim: " + err.Error()) // the name was looked up
-				}
-			}, nil
-		}
-		known = append(known, d.Name)
-	}
-	return nil, fmt.Errorf("--sabotage: there is no known-bad core %q%s", name, scenario.DidYouMean(name, known))
-}
-
 // explore runs the seeds, then shrinks those that failed, then tells.
 func (p *program) explore(ctx context.Context, f exploreFlags) error {
 	plan, err := p.plan(&f)
@@ -173,7 +155,7 @@ func (p *program) explore(ctx context.Context, f exploreFlags) error {
 			return err
 		}
 	}
-	if isTerminal(p.stderr) {
+	if shell.IsTerminal(p.stderr) {
 		fmt.Fprintf(p.stderr, "that took %s\n", time.Since(began).Round(time.Millisecond))
 	}
 	return p.conclude(story, f.json, summary)
@@ -222,7 +204,7 @@ type seedProgress struct {
 
 func newSeedProgress(stderr io.Writer, all int) *seedProgress {
 	p := &seedProgress{all: all, last: time.Now(), began: time.Now()}
-	if isTerminal(stderr) {
+	if shell.IsTerminal(stderr) {
 		p.w = stderr
 	}
 	return p

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/transports/sim/gallery"
 	"github.com/purewire/purewire/transports/sim/report"
 	"github.com/purewire/purewire/transports/sim/scenario"
@@ -72,7 +73,7 @@ func (p *program) list(asJSON bool) error {
 			Answer: f.Answer})
 	}
 	if !asJSON {
-		return report.List(p.stdout, shown, report.Options{Color: wantsColor(p.stdout)})
+		return report.List(p.stdout, shown, report.Options{Color: shell.WantsColor(p.stdout)})
 	}
 	e := json.NewEncoder(p.stdout)
 	e.SetEscapeHTML(false)

@@ -3,17 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
+	"github.com/purewire/purewire/cmd/internal/shell/shelltest"
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/protocoltest"
 )
@@ -44,28 +44,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status,
+			"status": shelltest.Status,
 			"differ": differ,
 		},
 	})
-}
-
-// status N COMMAND ARGS... runs a command that must exit with N.
-func status(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status N command args...")
-	}
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			ts.Fatalf("%v", err)
-		}
-		got = exit.ExitCode()
-	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit status %d, want %s\n%s%s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
-	}
 }
 
 // differ A B fails if the files are the same.
@@ -105,7 +87,7 @@ func TestTsharkReadsTheCapture(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.pcapng")
 	var out, errs bytes.Buffer
 	p := program{stdout: &out, stderr: &errs, newDevice: protocol.New}
-	if code := p.execute([]string{"run", "--seed", "7", "--quiet", "--pcap", file}); code != exitHeld {
+	if code := p.execute([]string{"run", "--seed", "7", "--quiet", "--pcap", file}); code != shell.OK {
 		t.Fatalf("exit status %d\n%s%s", code, &out, &errs)
 	}
 	frames := func(filter string) string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/transports/sim"
 	"github.com/purewire/purewire/transports/sim/capture"
 	"github.com/purewire/purewire/transports/sim/report"
@@ -58,14 +59,14 @@ func (p *program) open(f *runFlags, s *sim.Scenario) (o *outputs, err error) {
 	}
 	if !f.quiet && !f.toStdout() {
 		o.textTo = lineBuffer(p.stdout)
-		o.text = report.NewText(o.textTo, s, f.seed, report.Options{Color: wantsColor(p.stdout)})
+		o.text = report.NewText(o.textTo, s, f.seed, report.Options{Color: shell.WantsColor(p.stdout)})
 		o.watching = append(o.watching, o.text.Observe)
 	}
 	return o, nil
 }
 
 // shows reports whether the story scrolls by on a terminal, so that nothing else must write there.
-func (o *outputs) shows(stdout io.Writer) bool { return o.text != nil && isTerminal(stdout) }
+func (o *outputs) shows(stdout io.Writer) bool { return o.text != nil && shell.IsTerminal(stdout) }
 
 // flush gives out the story so far.
 func (o *outputs) flush() error {
@@ -123,7 +124,7 @@ const patience = time.Second
 
 func newProgress(stderr io.Writer, s *sim.Sim, busy bool) *progress {
 	p := &progress{s: s, last: time.Now()}
-	if !busy && isTerminal(stderr) {
+	if !busy && shell.IsTerminal(stderr) {
 		p.w = stderr
 	}
 	return p

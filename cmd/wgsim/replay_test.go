@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/purewire/purewire/cmd/internal/shell"
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/eventlog"
 	"github.com/purewire/purewire/protocol/protocoltest"
@@ -79,7 +80,7 @@ func TestReplay(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	p := program{stdout: &bytes.Buffer{}, stderr: &stderr, newDevice: protocol.New}
-	if got := p.execute([]string{"replay", filepath.Join(t.TempDir(), "none")}); got != exitError {
+	if got := p.execute([]string{"replay", filepath.Join(t.TempDir(), "none")}); got != shell.Usage {
 		t.Errorf("a file that is not there: exit %d", got)
 	}
 }

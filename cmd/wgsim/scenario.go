@@ -54,6 +54,22 @@ func readScenario(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, mostScenario))
 }
 
+// spoiler gives what makes a core a known-bad one.
+func spoiler(name string) (func(*protocol.Device), error) {
+	var known []string
+	for _, d := range protocoltest.Defects() {
+		if d.Name == name {
+			return func(dev *protocol.Device) {
+				if err := protocoltest.WithDefect(dev, name); err != nil {
+					panic("wgsim: " + err.Error()) // the name was looked up
+				}
+			}, nil
+		}
+		known = append(known, d.Name)
+	}
+	return nil, fmt.Errorf("--sabotage: there is no known-bad core %q%s", name, scenario.DidYouMean(name, known))
+}
+
 // sabotage gives what breaks the cores of some hosts, nil for none. hosts is a list of names and patterns; all if it is
 // empty.
 func sabotage(name string, hosts []string, c *scenario.Compiled) (func(string, *protocol.Device), error) {
@@ -63,14 +79,9 @@ func sabotage(name string, hosts []string, c *scenario.Compiled) (func(string, *
 		}
 		return nil, nil
 	}
-	var known []string
-	found := false
-	for _, d := range protocoltest.Defects() {
-		known = append(known, d.Name)
-		found = found || d.Name == name
-	}
-	if !found {
-		return nil, fmt.Errorf("--sabotage: there is no known-bad core %q%s", name, scenario.DidYouMean(name, known))
+	spoil, err := spoiler(name)
+	if err != nil {
+		return nil, err
 	}
 	bad := map[string]bool{}
 	for i := range c.Scenario.Hosts {
@@ -86,11 +97,8 @@ func sabotage(name string, hosts []string, c *scenario.Compiled) (func(string, *
 		}
 	}
 	return func(host string, d *protocol.Device) {
-		if !bad[host] {
-			return
-		}
-		if err := protocoltest.WithDefect(d, name); err != nil {
-			panic("wgsim: " + err.Error()) // the name was looked up above
+		if bad[host] {
+			spoil(d)
 		}
 	}, nil
 }

@@ -58,6 +58,8 @@ type Capabilities struct {
 	Virtual bool            // its time is ours
 	// Kind picks the column of the tolerance table (rules.md §0.4): "exact", "go", "kernel", "poll250", "remote".
 	Kind string
+	// Layer is how much of WireGuard it is; empty: LayerDevice. See Beyond.
+	Layer Layer
 	// RTT is added to every upper bound: what the way to the target and back takes.
 	RTT time.Duration
 	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases

@@ -180,6 +180,16 @@ func (s *subject) quiet() bool {
 	return len(s.out.Datagrams)+len(s.out.Packets)+len(s.out.Others) == 0
 }
 
+// Deadline is when the subject may next act by itself, Never if not before something is done to it. It is exact.
+func (s *subject) Deadline() timers.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, _, ok := s.dev.Deadline(); ok {
+		return min(at, s.pool.next())
+	}
+	return s.pool.next()
+}
+
 // Now is virtual time.
 func (s *subject) Now() timers.Time { return s.time }
 

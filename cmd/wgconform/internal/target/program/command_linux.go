@@ -8,13 +8,12 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/shell"
+
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 )
 
 // placeholder stands for the name of the interface in a command.
 const placeholder = "{if}"
-
-// interfaceName is the same for every instance: each has a network namespace of its own.
-const interfaceName = "wgc0"
 
 // split cuts a command line into words as a shell would, with variables from env, and puts the interface's name in or
 // at the end. The first word becomes a path that does not depend on PATH.
@@ -29,10 +28,10 @@ func split(command string, env func(string) string) ([]string, error) {
 	named := false
 	for i, w := range words {
 		named = named || strings.Contains(w, placeholder)
-		words[i] = strings.ReplaceAll(w, placeholder, interfaceName)
+		words[i] = strings.ReplaceAll(w, placeholder, realtime.Interface)
 	}
 	if !named {
-		words = append(words, interfaceName)
+		words = append(words, realtime.Interface)
 	}
 	path, err := exec.LookPath(words[0])
 	if err == nil {

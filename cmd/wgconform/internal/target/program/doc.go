@@ -6,15 +6,7 @@
 // that process when the runner dies in whatever way, and with it all that runs there; the namespaces, interfaces and
 // sockets go with their last user. Nothing has a name outside, so nothing can be left behind.
 //
-//	subject's namespaces                                    tester's network namespace
-//	  the program ── UDP socket ── veth0 ═══════════════════ veth1 ── frames of the suite
-//	      │                          ║ tap
-//	  TUN interface ─────────────────╨── packets of the suite
-//
-// The tester has no IP stack: its datagrams are frames written to veth1, so that it may send from any address of the
-// subject's networks. veth0 needs no neighbours (NOARP) and has no offloads. One packet socket in the subject's
-// namespace, the tap, sees both interfaces in both directions with the kernel's time stamps: when a datagram left the
-// subject's host or arrived there, and when an inner packet was written or handed over.
+// What is around the program, and sees what it does, is package realtime.
 //
 // The program is configured by the text protocol of its UNIX socket, by a client of this package's own.
 package program

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
@@ -200,7 +201,7 @@ func factory(t testing.TB, command string) *Factory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Factory{words: words, heart: newHeart()}
+	f := &Factory{words: words, heart: realtime.NewHeart()}
 	t.Cleanup(func() {
 		if err := f.Close(); err != nil {
 			t.Error(err)
@@ -209,10 +210,10 @@ func factory(t testing.TB, command string) *Factory {
 	return f
 }
 
-// subject starts a program as idleSetup says, with changes.
+// subject starts a program as realtime.Idle says, with changes.
 func subject(t testing.TB, f *Factory, change func(*conformance.Setup)) *Subject {
 	t.Helper()
-	setup, err := idleSetup()
+	setup, err := realtime.Idle()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 )
 
 // runner is a runner with two instances, which ends as it is told, or waits to be ended.
@@ -22,8 +24,8 @@ func runner(how string) error {
 	if err != nil {
 		return err
 	}
-	f := &Factory{words: words, heart: newHeart()}
-	setup, err := idleSetup()
+	f := &Factory{words: words, heart: realtime.NewHeart()}
+	setup, err := realtime.Idle()
 	if err != nil {
 		return err
 	}
@@ -32,7 +34,7 @@ func runner(how string) error {
 		if err != nil {
 			return err
 		}
-		m := s.(*Subject).machine
+		m := s.(*Subject).driver.machine
 		network, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", m.process.Process.Pid))
 		if err != nil {
 			return err
@@ -109,7 +111,7 @@ func TestNothingLeft(t *testing.T) {
 // Close leaves nothing behind either, and no file descriptor or thread of the runner.
 func TestClose(t *testing.T) {
 	f := factory(t, fakeCommand(t, "daemon"))
-	setup, err := idleSetup()
+	setup, err := realtime.Idle()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,7 @@ func TestClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := s.(*Subject).machine
+		m := s.(*Subject).driver.machine
 		network, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", m.process.Process.Pid))
 		if err != nil {
 			t.Fatal(err)
@@ -174,8 +176,8 @@ func traces(t *testing.T) (all []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"/sys/class/net/" + interfaceName, "/sys/class/net/veth*",
-		socketFolder + "/" + interfaceName + "*"} {
+	for _, pattern := range []string{"/sys/class/net/" + realtime.Interface, "/sys/class/net/veth*",
+		socketFolder + "/" + realtime.Interface + "*"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

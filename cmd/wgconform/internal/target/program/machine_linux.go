@@ -15,10 +15,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// patience bounds everything that a machine or a program does sooner or later, however loaded this computer is.
-const patience = 20 * time.Second
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
+)
 
 // A machine is the namespaces of one instance, with their first process.
 type machine struct {
@@ -94,12 +93,12 @@ func (m *machine) parent(started chan<- error) {
 func (m *machine) enter() error {
 	n, err := m.reply("the first process of the namespaces")
 	if err != nil {
-		return errors.Join(err, m.close())
+		return errors.Join(err, m.Close())
 	}
 	root := "/proc/" + strconv.Itoa(m.process.Process.Pid)
 	m.folder = filepath.Join(root, "root", n.Ready)
 	if m.network, err = unix.Open(root+"/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		return errors.Join(fmt.Errorf("%s/ns/net: %w", root, err), m.close())
+		return errors.Join(fmt.Errorf("%s/ns/net: %w", root, err), m.Close())
 	}
 	return nil
 }
@@ -146,8 +145,8 @@ func (m *machine) reply(what string) (notice, error) {
 		return n, nil
 	case <-m.ended:
 		return notice{}, fmt.Errorf("%s: ended: %s", what, m.said)
-	case <-time.After(patience):
-		return notice{}, fmt.Errorf("%s: nothing within %v", what, patience)
+	case <-time.After(realtime.Patience):
+		return notice{}, fmt.Errorf("%s: nothing within %v", what, realtime.Patience)
 	}
 }
 
@@ -174,15 +173,15 @@ func (m *machine) start(words []string) error {
 	return err
 }
 
-// kill ends the program by SIGKILL and waits until all its processes are gone.
-func (m *machine) kill() error {
+// Stop implements realtime.Driver: it ends the program by SIGKILL and waits until all its processes are gone.
+func (m *machine) Stop() error {
 	m.mu.Lock()
 	m.runs = false // what follows is no news
 	m.mu.Unlock()
 	if err := m.order(order{Kill: true}); err != nil {
 		return err
 	}
-	late := time.After(patience)
+	late := time.After(realtime.Patience)
 	// And until its last word was read, which else would be the next one's first.
 	for _, over := range []<-chan struct{}{m.goneChannel(), m.said.ended()} {
 		select {
@@ -190,7 +189,7 @@ func (m *machine) kill() error {
 		case <-m.ended:
 			return errors.New("the first process of the namespaces has ended")
 		case <-late:
-			return fmt.Errorf("processes are left %v after SIGKILL", patience)
+			return fmt.Errorf("processes are left %v after SIGKILL", realtime.Patience)
 		}
 	}
 	return nil
@@ -202,8 +201,8 @@ func (m *machine) goneChannel() chan struct{} {
 	return m.gone
 }
 
-// death is why the program is gone, with its last words; empty: it runs.
-func (m *machine) death() string {
+// Death implements realtime.Driver: it is why the program is gone, with its last words; empty: it runs.
+func (m *machine) Death() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runs {
@@ -221,8 +220,11 @@ func (m *machine) death() string {
 	return m.status + "; its last words:\n" + m.words
 }
 
-// close ends the machine and all that runs there, and waits for that.
-func (m *machine) close() error {
+// Close implements realtime.Driver: it ends the machine and all that runs there, and waits for that.
+func (m *machine) Close() error {
+	if m == nil {
+		return nil
+	}
 	// Not by closing the pipe alone: a SIGKILL needs no cooperation.
 	err := m.process.Process.Kill()
 	if errors.Is(err, os.ErrProcessDone) {

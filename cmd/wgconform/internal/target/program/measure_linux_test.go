@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/peer"
 )
@@ -43,7 +44,7 @@ func BenchmarkStart(b *testing.B) {
 			f := factory(b, command)
 			var start, stop []time.Duration
 			for b.Loop() {
-				setup, err := idleSetup()
+				setup, err := realtime.Idle()
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 	"github.com/purewire/purewire/protocol/conformance"
-	"github.com/purewire/purewire/timers"
 )
 
 var (
@@ -48,7 +48,7 @@ func TestDatagrams(t *testing.T) {
 			if got.At.Earliest < at.Earliest || got.At.Latest > s.Now() {
 				t.Errorf("%d bytes: arrived at %v, came back at %v, which is before, or after %v", n, at, got.At, s.Now())
 			}
-			if ip, ok := takeApart(got.IP); n <= 1452 && (!ok || ip.from != d.Local.Addr()) {
+			if n <= 1452 && conformance.Source(got.IP) != d.Local.Addr() {
 				t.Errorf("%d bytes: the outer packet is not there: % x", n, got.IP)
 			}
 		}
@@ -60,8 +60,7 @@ func TestPackets(t *testing.T) {
 	s := subject(t, factory(t, fakeCommand(t, "echo")), nil)
 	var in [][]byte
 	for i, way := range [][2]netip.AddrPort{{subject4, tester4}, {subject6, tester6}} {
-		d := conformance.Datagram{Local: way[0], Remote: way[1], Bytes: []byte(strings.Repeat("inner", 100*i))}
-		in = append(in, packets(&d, 9)[0])
+		in = append(in, conformance.UDP(way[1], way[0], []byte(strings.Repeat("inner", 100*i))))
 	}
 	in = append(in, slices.Clone(in[0])) // twice the same
 	before := s.Now()
@@ -88,8 +87,10 @@ func TestHostsWords(t *testing.T) {
 	s := subject(t, factory(t, fakeCommand(t, "deaf")), nil)
 	s.Input(s.Now(), []conformance.Datagram{{Local: subject4, Remote: tester4, Bytes: []byte("anybody there?")}})
 	o := until(t, s, "an ICMP error", func(o *conformance.Output) bool { return len(o.Others) > 0 })
-	if text := portray(o.Others[0].Bytes); !strings.HasPrefix(text, "ICMP type 3 code 3 from 192.0.2.1 to 192.0.2.200") {
-		t.Errorf("got %s", text)
+	got := o.Others[0].Bytes
+	if got[9] != 1 || got[20] != 3 || got[21] != 3 || conformance.Source(got) != subject4.Addr() ||
+		conformance.Destination(got) != tester4.Addr() {
+		t.Errorf("got % x, want ICMP 3/3 from %v to %v", got, subject4, tester4)
 	}
 	marked := subject(t, factory(t, fakeCommand(t, "marks")), nil)
 	marked.Input(marked.Now(), []conformance.Datagram{{Local: subject4, Remote: tester4, Bytes: []byte("mark?")}})
@@ -183,7 +184,7 @@ func TestBackground(t *testing.T) {
 
 // What cannot be done is said so that a case can be called unsupported.
 func TestUnsupported(t *testing.T) {
-	setup, err := idleSetup()
+	setup, err := realtime.Idle()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,21 +283,22 @@ func TestRealPrograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Log(is.version, is.kind)
-			all := make([]*Subject, 5)
+			all, configs := make([]*Subject, 5), make([]conformance.Change, 5)
 			for i := range all {
 				all[i] = subject(t, f, func(s *conformance.Setup) {
 					s.Host, s.Inner = i == 4, []netip.Prefix{netip.MustParsePrefix("10.77.0.1/16"),
 						netip.MustParsePrefix("fd77::1/64")}
+					configs[i] = s.Config
 				})
 			}
-			for _, s := range all {
-				testReal(t, s)
+			for i, s := range all {
+				testReal(t, s, &configs[i])
 			}
 		})
 	}
 }
 
-func testReal(t *testing.T, s *Subject) {
+func testReal(t *testing.T, s *Subject, config *conformance.Change) {
 	t.Helper()
 	before, err := s.State()
 	if err != nil {
@@ -309,76 +311,19 @@ func testReal(t *testing.T, s *Subject) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer := s.setup.Config.Peers[0]
+	peer := config.Peers[0]
 	if after.ListenPort != 51820 || len(after.Peers) != 1 || after.Peers[0].PublicKey != peer.PublicKey ||
 		after.Peers[0].Endpoint != *peer.Endpoint || !slices.Equal(after.Peers[0].AllowedIPs, peer.AllowedIPs) ||
-		after.PublicKey != publicKey(*s.setup.Config.PrivateKey) || before.PublicKey != after.PublicKey {
+		after.PublicKey != realtime.PublicKey(*config.PrivateKey) || before.PublicKey != after.PublicKey {
 		t.Errorf("after the restart: %+v", after)
 	}
-	var o conformance.Output
-	s.Take(&o)
-	if len(o.Datagrams)+len(o.Packets)+len(o.Others)+len(s.strangers) > 0 {
-		t.Errorf("not silent: %v", s.unexpected())
+	if heard := s.Unexpected(); len(heard) > 0 {
+		t.Errorf("not silent: %v", heard)
 	}
-	inner := conformance.Datagram{Local: netip.MustParseAddrPort("10.77.9.9:9"), Remote: tester4, Bytes: []byte("go")}
-	at := s.Packets(s.Now(), packets(&inner, 1))
-	o = *until(t, s, "an initiation", func(o *conformance.Output) bool { return len(o.Datagrams) > 0 })
+	at := s.Packets(s.Now(), [][]byte{conformance.UDP(tester4, netip.MustParseAddrPort("10.77.9.9:9"), []byte("go"))})
+	o := *until(t, s, "an initiation", func(o *conformance.Output) bool { return len(o.Datagrams) > 0 })
 	d := o.Datagrams[0]
 	if len(d.Bytes) != 148 || d.Remote != *peer.Endpoint || d.Local != subject4 || d.At.Earliest < at.Earliest {
 		t.Errorf("at %v, after the packet at %v: %d bytes from %v to %v", d.At, at, len(d.Bytes), d.Local, d.Remote)
-	}
-}
-
-// The heart notices that the machine stood still, now and then.
-func TestStalled(t *testing.T) {
-	h := &heart{last: boottime(), pauses: []span{{100, 50e6}, {200e6, 300e6}}}
-	for _, c := range []struct {
-		from, until int64
-		want        time.Duration
-	}{{0, 50, 0}, {0, 150, 50e6 - 100}, {60e6, 190e6, 0}, {0, 250e6, 100e6}, {299e6, 400e6, 100e6}} {
-		if got := h.stalled(c.from, c.until); got != c.want {
-			t.Errorf("between %d and %d: %v, want %v", c.from, c.until, got, c.want)
-		}
-	}
-	h.last -= int64(time.Second)
-	if got := h.stalled(h.last, boottime()); got < time.Second {
-		t.Errorf("a pause that goes on: %v, want 1 s", got)
-	}
-	live := newHeart()
-	defer live.close()
-	live.mu.Lock()
-	from := boottime()
-	for boottime() < from+int64(30*time.Millisecond) {
-		time.Sleep(time.Millisecond)
-	}
-	live.mu.Unlock()
-	for live.stalled(from, boottime()) < 25*time.Millisecond {
-		if boottime() > from+int64(30*time.Second) {
-			t.Fatal("a pause of 30 ms was not noticed")
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// A step of the wall clock makes stamps from around it wide, not wrong.
-func TestClockStep(t *testing.T) {
-	now := sample()
-	h := &heart{seen: []difference{{now.at - 3e9, 10, 20}, {now.at - 2e9, now.low - 5e9, now.high - 5e9}, now}}
-	low, high := h.around(now.at - 1e9)
-	if low > now.low-5e9 || high < now.high-int64(time.Millisecond) || low < now.low-6e9 {
-		t.Errorf("between %d and %d, want from %d to %d", low, high, now.low-5e9, now.high)
-	}
-	if low, high := h.around(now.at + 1); high-low > int64(time.Second) {
-		t.Errorf("after the step the difference is uncertain by %v", time.Duration(high-low))
-	}
-}
-
-// A tap that lost packets spoils the time since it was last empty.
-func TestBlur(t *testing.T) {
-	s := subject(t, factory(t, fakeCommand(t, "echo")), nil)
-	from := s.Now()
-	s.blur(int64(from)+s.origin, boottime())
-	if got := s.Stalled(from, s.Now()+timers.Time(time.Second)); got < 900*time.Millisecond {
-		t.Errorf("a blur counts as %v", got)
 	}
 }

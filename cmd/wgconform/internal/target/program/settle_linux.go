@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/purewire/purewire/protocol/conformance"
 )
 
 // A program hears from the kernel that its interface came up, and nothing says when it has done what it does then: a
@@ -21,66 +19,17 @@ const (
 	settleLooks    = 5 // in a row without anything to do
 )
 
-// settle waits until the program has come to rest, with a socket on its port if it is up and has one. That it does
-// not is no error: some programs never rest, some open no socket.
-func (s *Subject) settle() {
-	bound := s.config.Up == nil || !*s.config.Up || s.config.ListenPort == nil || *s.config.ListenPort == 0
+// Settle implements realtime.Driver: it waits until the program has come to rest, with a socket on the port. That it
+// does not is no error: some programs never rest, some open no socket.
+func (m *machine) Settle(port uint16) {
+	bound := port == 0
 	calm := 0
 	for end := time.Now().Add(settlePatience); calm < settleLooks && time.Now().Before(end); {
 		time.Sleep(settlePause)
-		bound = bound || s.machine.listensOn(*s.config.ListenPort)
+		bound = bound || m.listensOn(port)
 		calm++
-		if !bound || s.machine.busy() {
+		if !bound || m.Busy() {
 			calm = 0
-		}
-	}
-}
-
-// sort is what was done to a subject.
-type sort int
-
-const (
-	byDatagram4 sort = iota + 1 // each family has its socket
-	byDatagram6
-	byHandshake4 // and handshakes have their threads, which are slower
-	byHandshake6
-	byPacket
-	byAsking
-	byHost // interfaces, addresses, signals
-)
-
-const (
-	calmPatience = 100 * time.Millisecond
-	calmPause    = 200 * time.Microsecond
-)
-
-// arriving is the sort of datagrams: that of the first, handshakes only if they come one by one.
-func arriving(in []conformance.Datagram) sort {
-	by := byDatagram4
-	if len(in) > 0 && in[0].Remote.Addr().Is6() {
-		by = byDatagram6
-	}
-	if len(in) == 1 && len(in[0].Bytes) > 0 && (in[0].Bytes[0] == 1 || in[0].Bytes[0] == 2) {
-		by += byHandshake4 - byDatagram4
-	}
-	return by
-}
-
-// after waits, before something is done, until the program has dealt with what was done to it before by another way.
-// One thread may read datagrams, one packets and one questions: what comes in by two ways has no order of its own, but
-// cases mean one thing after the other. That it does not come to rest is no error, since others may keep it busy.
-func (s *Subject) after(next sort) {
-	last := s.last
-	s.last = next
-	if last == next || last == 0 {
-		return
-	}
-	calm := 0
-	for end := time.Now().Add(calmPatience); calm < 2 && time.Now().Before(end); {
-		calm++
-		if s.machine.busy() {
-			calm = 0
-			time.Sleep(calmPause)
 		}
 	}
 }
@@ -90,8 +39,9 @@ func (m *machine) proc() string {
 	return "/proc/" + strconv.Itoa(m.process.Process.Pid) + "/root/proc"
 }
 
-// busy reports whether a thread of the program has something to do. The first process is not the program's.
-func (m *machine) busy() bool {
+// Busy implements realtime.Driver: it reports whether a thread of the program has something to do. The
+// first process is not the program's.
+func (m *machine) Busy() bool {
 	for _, pid := range numbers(m.proc()) {
 		if pid == "1" {
 			continue
@@ -109,6 +59,24 @@ func (m *machine) busy() bool {
 		}
 	}
 	return false
+}
+
+// Waited implements realtime.Driver: it sums up how long the program's threads waited for a core so far.
+func (m *machine) Waited() (sum time.Duration) {
+	for _, pid := range numbers(m.proc()) {
+		if pid == "1" {
+			continue
+		}
+		tasks := m.proc() + "/" + pid + "/task"
+		for _, thread := range numbers(tasks) {
+			text, err := os.ReadFile(tasks + "/" + thread + "/schedstat") // time run, time waited, turns
+			if f := bytes.Fields(text); err == nil && len(f) == 3 {
+				ns, _ := strconv.ParseInt(string(f[1]), 10, 64)
+				sum += time.Duration(ns)
+			}
+		}
+	}
+	return sum
 }
 
 // numbers lists what in a folder has a number for a name.

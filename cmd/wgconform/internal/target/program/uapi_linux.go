@@ -66,11 +66,6 @@ func setText(c *conformance.Change) string {
 	return b.String()
 }
 
-// touchesSocket reports whether a change has anything that goes to the configuration socket.
-func touchesSocket(c *conformance.Change) bool {
-	return c.PrivateKey != nil || c.ListenPort != nil || c.Mark != nil || c.ReplacePeers || len(c.Peers) > 0
-}
-
 // converse sends an operation over a connection and gives the lines of the answer before its errno.
 func converse(conn net.Conn, operation string) (lines []string, err error) {
 	defer func() { err = errors.Join(err, conn.Close()) }()

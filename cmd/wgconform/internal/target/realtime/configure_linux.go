@@ -1,4 +1,4 @@
-package program
+package realtime
 
 import (
 	"crypto/ecdh"
@@ -15,7 +15,7 @@ func (s *Subject) Configure(now timers.Time, c conformance.Change) error {
 	return s.apply(&c)
 }
 
-// apply brings a change about: MTU and down before what goes to the socket, up after it, as wg-quick(8) does.
+// apply brings a change about: MTU and down before what concerns the protocol, up after it, as wg-quick(8) does.
 func (s *Subject) apply(c *conformance.Change) error {
 	if c.MTU != nil || c.Up != nil {
 		s.after(byHost)
@@ -29,14 +29,11 @@ func (s *Subject) apply(c *conformance.Change) error {
 		if err := s.cable.subject.LinkSetDown(s.link); err != nil {
 			return fmt.Errorf("setting the interface down: %w", err)
 		}
-		s.settle()
+		s.driver.Settle(0)
 	}
-	if touchesSocket(c) {
-		conn, err := s.UAPI()
-		if err != nil {
-			return err
-		}
-		if _, err := s.ask(conn, setText(c)); err != nil {
+	if touchesProtocol(c) {
+		s.after(byAsking)
+		if err := s.driver.Set(c); err != nil {
 			return err
 		}
 	}
@@ -45,7 +42,11 @@ func (s *Subject) apply(c *conformance.Change) error {
 		if err := s.cable.subject.LinkSetUp(s.link); err != nil {
 			return fmt.Errorf("setting the interface up: %w", err)
 		}
-		s.settle()
+		port := uint16(0)
+		if s.config.ListenPort != nil {
+			port = *s.config.ListenPort
+		}
+		s.driver.Settle(port)
 	}
 	if up := s.config.Up; s.setup.Host && up != nil && *up {
 		// Down took the routes away, and IPv6 addresses.
@@ -55,6 +56,11 @@ func (s *Subject) apply(c *conformance.Change) error {
 		return s.cable.routes(s.link, s.config.allowed())
 	}
 	return nil
+}
+
+// touchesProtocol reports whether a change has anything that the driver brings about.
+func touchesProtocol(c *conformance.Change) bool {
+	return c.PrivateKey != nil || c.ListenPort != nil || c.Mark != nil || c.ReplacePeers || len(c.Peers) > 0
 }
 
 // SetAddresses implements conformance.HostSubject.
@@ -67,8 +73,8 @@ func (s *Subject) SetAddresses(now timers.Time, add, remove []netip.Prefix) erro
 	return s.cable.addresses(s.cable.end, remove, false)
 }
 
-// publicKey is the public key of a private one.
-func publicKey(private conformance.Key) conformance.Key {
+// PublicKey is the public key of a private one.
+func PublicKey(private conformance.Key) conformance.Key {
 	k, err := ecdh.X25519().NewPrivateKey(private[:])
 	if err != nil { // of another length than 32 bytes only
 		return conformance.Key{}

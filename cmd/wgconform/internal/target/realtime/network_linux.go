@@ -1,4 +1,4 @@
-package program
+package realtime
 
 import (
 	"errors"
@@ -44,8 +44,8 @@ func elsewhere(f func() error) error {
 	return <-done
 }
 
-// inside runs f in a network namespace.
-func inside(namespace int, f func() error) error {
+// Inside runs f in a network namespace.
+func Inside(namespace int, f func() error) error {
 	return elsewhere(func() error {
 		if err := unix.Setns(namespace, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("entering a network namespace: %w", err)
@@ -54,8 +54,8 @@ func inside(namespace int, f func() error) error {
 	})
 }
 
-// newNamespace makes a network namespace that lives as long as the file descriptor, or anything in it.
-func newNamespace() (fd int, err error) {
+// NewNamespace makes a network namespace that lives as long as the file descriptor, or anything in it.
+func NewNamespace() (fd int, err error) {
 	err = elsewhere(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making a network namespace: %w", err)
@@ -88,19 +88,19 @@ func lay(subject int) (c *cable, err error) {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if err = inside(subject, quiet); err != nil {
+	if err = Inside(subject, quiet); err != nil {
 		return nil, err
 	}
-	if c.tester, err = newNamespace(); err != nil {
+	if c.tester, err = NewNamespace(); err != nil {
 		return nil, err
 	}
 	if c.subject, err = netlink.NewHandleAt(netns.NsHandle(subject), unix.NETLINK_ROUTE); err != nil {
 		return nil, err
 	}
-	if err = inside(c.tester, func() error { return c.pair(subject) }); err != nil {
+	if err = Inside(c.tester, func() error { return c.pair(subject) }); err != nil {
 		return nil, err
 	}
-	if err = inside(subject, func() error { return noOffloads(subjectEnd) }); err != nil {
+	if err = Inside(subject, func() error { return NoOffloads(subjectEnd) }); err != nil {
 		return nil, err
 	}
 	loopback, err := c.subject.LinkByName("lo")
@@ -136,7 +136,7 @@ func (c *cable) pair(subject int) error {
 		return err
 	}
 	c.index = end.Attrs().Index
-	return errors.Join(noOffloads(testerEnd), netlink.LinkSetARPOff(end), netlink.LinkSetUp(end))
+	return errors.Join(NoOffloads(testerEnd), netlink.LinkSetARPOff(end), netlink.LinkSetUp(end))
 }
 
 func (c *cable) close() (err error) {
@@ -149,9 +149,9 @@ func (c *cable) close() (err error) {
 	return err
 }
 
-// noOffloads makes an interface carry packets as they are on a wire: no segments to be cut, no checksum to be filled
+// NoOffloads makes an interface carry packets as they are on a wire: no segments to be cut, no checksum to be filled
 // in, nothing joined on arrival. A packet socket would see these things undone.
-func noOffloads(name string) error {
+func NoOffloads(name string) error {
 	e, err := ethtool.NewEthtool()
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func set(name, value string) error {
 // stack switches IPv6 on or off for an interface, and its reverse path check off or on: with it, inner
 // packets to an outer address of the host are no way into it.
 func stack(namespace int, name string, on bool) error {
-	return inside(namespace, func() error {
+	return Inside(namespace, func() error {
 		disable, check := "1", "1"
 		if on {
 			disable, check = "0", "0"

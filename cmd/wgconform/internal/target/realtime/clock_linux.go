@@ -1,4 +1,4 @@
-package program
+package realtime
 
 import (
 	"math"
@@ -56,9 +56,9 @@ func sample() difference {
 // A span of time.
 type span struct{ from, until int64 }
 
-// A heart beats every millisecond: when it did not, the machine was too busy to be trusted with a measurement. It
-// also samples the clocks. All its methods may be called from any goroutine.
-type heart struct {
+// A Heart beats every millisecond: when it did not, the machine was too busy to be trusted with a measurement. It
+// also samples the clocks. All its methods may be called from any goroutine. One is enough for all subjects.
+type Heart struct {
 	stop, stopped chan struct{}
 
 	mu     sync.Mutex
@@ -67,13 +67,14 @@ type heart struct {
 	seen   []difference
 }
 
-func newHeart() *heart {
-	h := &heart{stop: make(chan struct{}), stopped: make(chan struct{}), last: boottime(), seen: []difference{sample()}}
+// NewHeart makes a heart that beats until Close.
+func NewHeart() *Heart {
+	h := &Heart{stop: make(chan struct{}), stopped: make(chan struct{}), last: boottime(), seen: []difference{sample()}}
 	go h.run()
 	return h
 }
 
-func (h *heart) run() {
+func (h *Heart) run() {
 	defer close(h.stopped)
 	// A thread of its own: a goroutine that waits for a free one would measure the Go scheduler only.
 	runtime.LockOSThread()
@@ -111,13 +112,14 @@ func latest[T any](s []T, limit int) []T {
 	return s
 }
 
-func (h *heart) close() {
+// Close stops it.
+func (h *Heart) Close() {
 	close(h.stop)
 	<-h.stopped
 }
 
 // stalled is the longest pause that overlaps the time from from until until.
-func (h *heart) stalled(from, until int64) time.Duration {
+func (h *Heart) stalled(from, until int64) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var longest int64
@@ -136,7 +138,7 @@ func (h *heart) stalled(from, until int64) time.Duration {
 }
 
 // around gives the bounds of all differences seen from the last sample before a time until now.
-func (h *heart) around(since int64) (low, high int64) {
+func (h *Heart) around(since int64) (low, high int64) {
 	d := sample()
 	low, high = d.low, d.high
 	h.mu.Lock()

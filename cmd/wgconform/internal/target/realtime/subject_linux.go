@@ -1,14 +1,10 @@
-package program
+package realtime
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,23 +20,24 @@ import (
 // kernel, unless the machine is very busy or the interface takes nothing.
 const arrival = 100 * time.Millisecond
 
-// Subject is a running program. It implements conformance.UAPISubject, RealTimeSubject and HostSubject.
+// Subject is a running instance of an implementation. It implements conformance.Subject, RealTimeSubject and
+// HostSubject. Its methods but Wake are for one goroutine at a time.
 type Subject struct {
-	words  []string
+	driver Driver
 	setup  conformance.Setup
-	heart  *heart
+	heart  *Heart
 	origin int64 // the subject's time 0 on BOOTTIME
 
-	machine *machine
+	network int // file descriptor of its network namespace
 	cable   *cable
 	tap     *tap
 	outer   *injector // frames into veth1
-	inner   *injector // packets into the TUN
+	inner   *injector // packets into the interface under test
 	bell    int       // eventfd: Advance is to look up
 	woken   atomic.Bool
 	link    netlink.Link
 	config  config
-	told    bool // that the program is gone
+	told    bool // that the implementation is gone
 	last    sort // that was done
 
 	drained   int64 // when the tap was last found empty, on BOOTTIME
@@ -56,14 +53,17 @@ type Subject struct {
 }
 
 var (
-	_ conformance.UAPISubject     = (*Subject)(nil)
 	_ conformance.RealTimeSubject = (*Subject)(nil)
 	_ conformance.HostSubject     = (*Subject)(nil)
 )
 
-// newSubject makes a machine, starts the program there and configures it.
-func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, err error) {
-	s = &Subject{words: words, setup: setup, heart: h, origin: boottime(), bell: -1}
+// ErrNotReady says that an implementation runs but has no interface, or does not answer.
+var ErrNotReady = errors.New("not ready")
+
+// New makes a driver boot, connects its namespace, and has it start and configure the implementation. The driver is
+// the subject's from then on, which closes it also if New fails.
+func New(d Driver, h *Heart, setup conformance.Setup) (s *Subject, err error) {
+	s = &Subject{driver: d, setup: setup, heart: h, origin: boottime(), bell: -1}
 	s.drained = s.origin
 	defer func() {
 		if err != nil {
@@ -74,22 +74,22 @@ func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, 
 	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return s, fmt.Errorf("eventfd: %w", err)
 	}
-	if s.machine, err = boot(s.ring); err != nil {
+	if s.network, err = d.Boot(s.ring); err != nil {
 		return s, err
 	}
-	if s.cable, err = lay(s.machine.network); err != nil {
+	if s.cable, err = lay(s.network); err != nil {
 		return s, err
 	}
-	if s.tap, err = openTap(s.machine.network); err != nil {
+	if s.tap, err = openTap(s.network); err != nil {
 		return s, err
 	}
 	if s.outer, err = openInjector(s.cable.tester); err != nil {
 		return s, err
 	}
-	if s.inner, err = openInjector(s.machine.network); err != nil {
+	if s.inner, err = openInjector(s.network); err != nil {
 		return s, err
 	}
-	if err = stack(s.machine.network, subjectEnd, setup.Local6.IsValid()); err != nil {
+	if err = stack(s.network, subjectEnd, setup.Local6.IsValid()); err != nil {
 		return s, err
 	}
 	if err = s.cable.addresses(s.cable.end, []netip.Prefix{setup.Local4, setup.Local6}, true); err != nil {
@@ -101,30 +101,26 @@ func newSubject(words []string, h *heart, setup conformance.Setup) (s *Subject, 
 	return s, s.apply(&setup.Config)
 }
 
-// start starts the program and waits until it has an interface and answers.
+// start starts the implementation and waits until it has an interface and answers.
 func (s *Subject) start() error {
-	// What was killed could not clean up. A socket that nobody listens on is no state of a protocol.
-	if err := os.Remove(s.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := s.machine.start(s.words); err != nil {
+	if err := s.driver.Start(); err != nil {
 		return err
 	}
 	s.told = false
 	var last error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if why := s.machine.death(); why != "" {
-			return fmt.Errorf("%s: %s", s.words[0], why)
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if why := s.driver.Death(); why != "" {
+			return errors.New(why)
 		}
 		// In this order: one that goes into the background may make its interface twice, but answers at the end.
 		if _, last = s.State(); last != nil {
 			continue
 		}
-		if s.link, last = s.cable.subject.LinkByName(interfaceName); last == nil {
-			return stack(s.machine.network, interfaceName, s.setup.Host)
+		if s.link, last = s.cable.subject.LinkByName(Interface); last == nil {
+			return stack(s.network, Interface, s.setup.Host)
 		}
 	}
-	return fmt.Errorf("%s: not ready within %v: %w: %s", s.words[0], patience, last, s.machine.said)
+	return fmt.Errorf("%w within %v: %w", ErrNotReady, Patience, last)
 }
 
 // Now implements conformance.Subject.
@@ -249,7 +245,7 @@ func (s *Subject) Advance(now timers.Time) timers.Time {
 
 // pending reports whether there is something to take.
 func (s *Subject) pending() bool {
-	if !s.told && s.machine.death() != "" {
+	if !s.told && s.driver.Death() != "" {
 		return true
 	}
 	return len(s.out.Datagrams)+len(s.out.Packets)+len(s.out.Others) > 0
@@ -280,7 +276,8 @@ func (s *Subject) ring() {
 }
 
 // Stalled implements conformance.RealTimeSubject. A time in which the tap lost packets, or somebody other than the
-// suite used the interface, is as useless as one in which the machine stood still, or the program waited for a core.
+// suite used the interface, is as useless as one in which the machine stood still, or the implementation
+// waited for a core.
 func (s *Subject) Stalled(from, until timers.Time) time.Duration {
 	longest := s.heart.stalled(int64(from)+s.origin, int64(until)+s.origin)
 	for _, b := range s.blurs {
@@ -298,13 +295,13 @@ func (s *Subject) Take(o *conformance.Output) {
 	s.drain()
 	*o = s.out
 	s.out = conformance.Output{}
-	o.Died = s.machine.death()
+	o.Died = s.driver.Death()
 	s.told = o.Died != ""
 }
 
 // SetWall implements conformance.Subject: the wall clock is the whole machine's.
 func (s *Subject) SetWall(timers.Time, time.Time) error {
-	return fmt.Errorf("a program's wall clock is the machine's, which others use: %w", errors.ErrUnsupported)
+	return fmt.Errorf("the wall clock is the machine's, which others use: %w", errors.ErrUnsupported)
 }
 
 // Restart implements conformance.Subject.
@@ -315,16 +312,16 @@ func (s *Subject) Restart(now timers.Time, wall time.Time) error {
 	s.wait(now)
 	s.after(byHost)
 	s.drain() // what it did before
-	if err := s.machine.kill(); err != nil {
+	if err := s.driver.Stop(); err != nil {
 		return err
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		_, err := s.cable.subject.LinkByName(interfaceName)
+	for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+		_, err := s.cable.subject.LinkByName(Interface)
 		if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
 			break
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("interface %s stays after its program was killed (%w)", interfaceName, err)
+			return fmt.Errorf("interface %s stays after the implementation was ended (%w)", Interface, err)
 		}
 	}
 	if err := s.start(); err != nil {
@@ -336,42 +333,13 @@ func (s *Subject) Restart(now timers.Time, wall time.Time) error {
 
 // State implements conformance.Subject.
 func (s *Subject) State() (conformance.State, error) {
-	conn, err := s.UAPI()
-	if err != nil {
-		return conformance.State{}, err
-	}
-	lines, err := s.ask(conn, "get=1\n\n")
-	if err != nil {
-		return conformance.State{}, err
-	}
-	return parseState(lines, publicKey)
-}
-
-// ask makes a request. A program that does not answer any more is as good as dead, and worse for those who wait for
-// it: in boringtun a thread that panics keeps the lock of everything.
-func (s *Subject) ask(conn net.Conn, request string) ([]string, error) {
-	lines, err := converse(conn, request)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		s.machine.died(fmt.Sprintf("it runs, but gave no answer on its configuration socket within %v", uapiPatience))
-	}
-	return lines, err
-}
-
-// UAPI implements conformance.UAPISubject.
-func (s *Subject) UAPI() (net.Conn, error) {
 	s.after(byAsking)
-	// A socket with a path belongs to the mount namespace, not the network namespace.
-	d := net.Dialer{Timeout: uapiPatience}
-	return d.DialContext(context.Background(), "unix", s.socket())
+	return s.driver.State()
 }
-
-func (s *Subject) socket() string { return filepath.Join(s.machine.folder, interfaceName+".sock") }
 
 // Close implements conformance.Subject.
-func (s *Subject) Close() (err error) {
-	if s.machine != nil {
-		err = s.machine.close()
-	}
+func (s *Subject) Close() error {
+	err := s.driver.Close()
 	for _, c := range []func() error{
 		func() error { return s.cable.close() },
 		func() error { return s.tap.close() },
@@ -386,7 +354,7 @@ func (s *Subject) Close() (err error) {
 	return err
 }
 
-// opened is how many of the things that Close closes there are, in the order in which newSubject makes them.
+// opened is how many of the things that Close closes there are, in the order in which New makes them.
 func (s *Subject) opened() int {
 	made := []bool{s.cable != nil, s.tap != nil, s.outer != nil, s.inner != nil, false}
 	return slices.Index(made, false)

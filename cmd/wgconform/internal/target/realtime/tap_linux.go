@@ -1,4 +1,4 @@
-package program
+package realtime
 
 import (
 	"encoding/binary"
@@ -30,7 +30,7 @@ type sight struct {
 // openTap opens a tap in a network namespace.
 func openTap(namespace int) (*tap, error) {
 	t := &tap{fd: -1, buffer: make([]byte, 1<<17), control: make([]byte, 512)}
-	err := inside(namespace, func() (err error) {
+	err := Inside(namespace, func() (err error) {
 		// No protocol yet: nothing comes in before all options are set.
 		t.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		return err
@@ -125,7 +125,7 @@ type injector struct{ fd int }
 
 func openInjector(namespace int) (*injector, error) {
 	i := &injector{fd: -1}
-	err := inside(namespace, func() (err error) {
+	err := Inside(namespace, func() (err error) {
 		i.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		return err
 	})
