@@ -32,7 +32,7 @@ func (p *program) execute(args []string) int {
 		Long: `wgconform tests any implementation of WireGuard against the rules of the protocol: what it sends, delivers and
 reports, and when. Without a target it tests the core of this project.`,
 		Commands: []*cobra.Command{p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(),
-			p.versionCommand()},
+			p.initRemoteCommand(), p.versionCommand()},
 		Failure: errBroken,
 	}
 	return root.Execute(args, p.stdout, p.stderr)

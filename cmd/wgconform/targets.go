@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/remote"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
 )
@@ -30,6 +32,8 @@ func targetKinds() []targetKind {
 		{"core", "", "this project's own core, in process and in virtual time", openCore},
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
+		{"remote", "FILE.yaml", "any device reachable over UDP, as FILE.yaml describes it (Linux); see init-remote",
+			openRemote},
 	}
 }
 
@@ -42,6 +46,10 @@ func openCore(_ context.Context, _ string, o targetOptions) (conformance.Factory
 
 func openProgram(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
 	return exec.New(ctx, command, o.tolerances)
+}
+
+func openRemote(ctx context.Context, file string, o targetOptions) (conformance.Factory, error) {
+	return remote.New(ctx, file, o.tolerances, os.Stderr)
 }
 
 // targetForms lists how targets are written.

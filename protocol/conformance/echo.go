@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/purewire/purewire/protocol/conformance/peer"
+	"github.com/purewire/purewire/timers"
 )
 
 // The inner side of a given target is an echo. A case does not know: what it sends to the target's host has an answer,
@@ -69,7 +69,8 @@ func dissect(b []byte) (src, dst netip.Addr, protocol byte, payload []byte) {
 	return src, dst, 0, nil
 }
 
-// packet makes a packet of n bytes, headers included, between a peer and the host: of the sort that the target's echo answers, if it is given.
+// packet makes a packet of n bytes, headers included, between a peer and the host: of the sort that the target's echo
+// answers, if it is given.
 func (t *T) packet(src, dst netip.Addr, n int) []byte {
 	if !src.IsValid() || !dst.IsValid() {
 		t.Unsupported("no inner addresses of this family are given")
@@ -87,6 +88,8 @@ func (t *T) packet(src, dst netip.Addr, n int) []byte {
 	switch service := g.service(dst); {
 	case toHost && !g.echoes():
 		t.Unsupported("nothing shows what the device delivers: no echo is given")
+	case !g.echoes() && n != packetLength(src):
+		t.Unsupported("the length of what the trigger makes the device send cannot be chosen")
 	case service.IsValid():
 		return UDP(from, service, text)
 	case g.service(src).IsValid():
@@ -141,17 +144,25 @@ func (g *Given) answered(b []byte) bool {
 
 // elicit is Inject for a given target.
 func (t *T) elicit(packets [][]byte) {
-	for _, b := range packets {
+	var from timers.Time
+	for i, b := range packets {
 		p := t.peerFor(Destination(b))
 		if p == nil {
 			t.Unsupported("the device cannot be made to send to an address of none of the peers that it knows")
 		}
-		if p.Session() == nil {
-			t.provoke(p, b)
-		} else {
+		switch {
+		case p.Session() != nil:
 			t.ask(p.Session(), b)
+		case len(packets) > 1:
+			t.Unsupported("the device cannot be made to keep more than one packet waiting for a session")
+		default:
+			t.provoke(p, b)
+		}
+		if i == 0 {
+			from = t.last.Earliest
 		}
 	}
+	t.last.Earliest = from
 }
 
 // peerFor is the peer with an inner address.
@@ -182,6 +193,9 @@ func (t *T) ask(s *Session, b []byte) {
 		t.Note("the device is made to send something to %v", Destination(b))
 		t.owed = b
 		t.use(func(s Subject) { t.last = s.Packets(s.Now(), [][]byte{b}) })
+		if t.busy { // in the midst of what came in: what the trigger brings is recognized when it comes
+			return
+		}
 		for end := t.Now().Add(g.Patience); t.owed != nil && t.step(end); {
 		}
 		if t.owed != nil {
@@ -210,18 +224,18 @@ func (t *T) provoke(p *Peer, b []byte) {
 	t.provoked += t.Now().Sub(from)
 }
 
-// repay asks for the packet that a peer is owed, as soon as it has sent a response, and again after another if that was
-// not the right one.
-func (p *Peer) repay(response []byte) {
-	b, s := p.owed, p.responses[peer.Sender(response)]
-	if b == nil || s == nil || p.t.Caps.Given == nil {
+// repay asks for the packet that a peer is owed as soon as the target has a session by a response of the peer. It says
+// so by its first message there; a request before that might overtake the response in its threads, and be lost.
+func (p *Peer) repay(g *Got) {
+	t := p.t
+	if p.owed == nil || !g.Opened || p.responses[g.Session.Local] != g.Session ||
+		p.paid == g.Session {
 		return
 	}
-	if request := turned(b); p.t.Caps.Given.answered(request) {
-		last := p.t.last
-		p.t.ask(s, b)
-		p.t.last = last
-	}
+	p.paid = g.Session
+	last := t.last
+	t.ask(g.Session, p.owed)
+	t.last = last
 }
 
 // translate turns an answer of the target's echo into a delivery, which it shows, and recognizes what was asked for.
@@ -249,7 +263,9 @@ func (t *T) translate(g *Got) *Got {
 			Bytes: request, TOS: TOS(request)}, g.At)
 		return d
 	case t.owed != nil && Destination(b) == Destination(t.owed):
+		g.Plain = append(bytes.Clone(t.owed), g.Plain[len(g.Inner):]...)
 		g.Inner, t.last, t.owed = t.owed, g.At, nil
+		g.Peer.owed = nil
 	}
 	return g
 }

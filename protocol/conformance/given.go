@@ -17,7 +17,9 @@ import (
 // for it.
 type Given struct {
 	PublicKey Key // the device's
-	Peers     []PeerOffer
+	// Outer is where the device is, at most one address of each family. None: where Setup has the subject.
+	Outer []netip.AddrPort
+	Peers []PeerOffer
 	// EchoUDP are UDP echo services behind the tunnel, EchoPing addresses there that answer pings: one of each family
 	// at most. An answer has the payload, the ports and the addresses of the request, the latter two swapped.
 	EchoUDP  []netip.AddrPort
@@ -68,6 +70,19 @@ func (g *Given) host(v6 bool) netip.Addr {
 	return netip.Addr{}
 }
 
+// outer is where the device is in a family, or in the other one if it has no address of that; none: where Setup says.
+func (g *Given) outer(v6 bool) netip.AddrPort {
+	if g == nil || len(g.Outer) == 0 {
+		return netip.AddrPort{}
+	}
+	for _, a := range g.Outer {
+		if a.Addr().Is6() == v6 {
+			return a
+		}
+	}
+	return g.Outer[0]
+}
+
 // service is the UDP echo service at an address; none if there is none.
 func (g *Given) service(at netip.Addr) netip.AddrPort {
 	for _, a := range g.EchoUDP {
@@ -110,12 +125,12 @@ func newKeyPool(g *Given) *keyPool {
 	return k
 }
 
-// lanes is how many cases may run at once.
+// lanes is how many cases may run at once, of which some take a third peer.
 func (g *Given) lanes(most int) int {
 	if g == nil {
 		return most
 	}
-	return max(1, min(most, len(g.Peers)/usualPeers))
+	return max(1, min(most, len(g.Peers)/(usualPeers+1)))
 }
 
 // lease takes the usual number of peers, or all if there are fewer, waiting until there are so many and they may be

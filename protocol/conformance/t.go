@@ -129,6 +129,9 @@ func (t *T) process() {
 		g := t.queue[0]
 		t.queue = t.queue[1:]
 		t.decode(g)
+		if g.Peer != nil {
+			g.Peer.repay(g)
+		}
 		g = t.translate(g)
 		t.inbox = append(t.inbox, g)
 		t.react(g)

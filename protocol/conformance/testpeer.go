@@ -47,6 +47,7 @@ type Peer struct {
 	drawn     []Key          // private ephemeral keys, in order
 	lent      *lent          // of a given target; nil: the case made it
 	owed      []byte         // by a given target: what waits for a session
+	paid      *Session       // the one on which it was asked for
 	from      netip.AddrPort // of the latest transport message
 }
 
@@ -132,6 +133,9 @@ func (p *Peer) NewAddr6() netip.AddrPort { return p.newAddr(true) }
 
 // NewPort gives another port of the peer's present IP address.
 func (p *Peer) NewPort() netip.AddrPort {
+	if a := p.t.open(p.Addr.Addr().Is6()); a.IsValid() {
+		return p.claim(a)
+	}
 	return p.claim(netip.AddrPortFrom(p.Addr.Addr(), uint16(20000+p.t.world.allot(1)%40000)))
 }
 
@@ -147,7 +151,24 @@ func (p *Peer) newAddr(v6 bool) netip.AddrPort {
 	if t.Caps.Has&NeedSources == 0 {
 		n = 0
 	}
+	if a := t.open(v6); a.IsValid() {
+		return p.claim(a)
+	}
 	return p.claim(netip.AddrPortFrom(outer(local, n), uint16(20000+t.world.allot(1)%40000)))
+}
+
+// open opens a socket if the subject wants that for each address; otherwise the address is invalid.
+func (t *T) open(v6 bool) (a netip.AddrPort) {
+	var err error
+	t.world.do(func(s Subject) {
+		if o, ok := s.(SocketSubject); ok {
+			a, err = o.Open(v6)
+		}
+	})
+	if err != nil {
+		t.Broken("%v", err)
+	}
+	return a
 }
 
 func (p *Peer) claim(a netip.AddrPort) netip.AddrPort {
@@ -174,6 +195,9 @@ func outer(local netip.Prefix, n int) netip.Addr {
 
 // hostFor is where the subject is, in the family of an address.
 func (t *T) hostFor(a netip.Addr) netip.AddrPort {
+	if outer := t.Caps.Given.outer(a.Is6()); outer.IsValid() {
+		return outer
+	}
 	local := t.Setup.Local4.Addr()
 	if a.Is6() {
 		local = t.Setup.Local6.Addr()
@@ -233,11 +257,7 @@ func (p *Peer) SendTo(local, from netip.AddrPort, b []byte, tos byte) Stamp {
 	if peer.KindOf(b) == peer.KindTransport {
 		p.from = from
 	}
-	at := p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
-	if peer.KindOf(b) == peer.KindResponse {
-		p.repay(b)
-	}
-	return at
+	return p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
 }
 
 // Timestamp gives the present time as TAI64N, greater than every one before.
