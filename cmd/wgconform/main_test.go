@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	testscript.Main(m, map[string]func(){
+		"udpecho":   udpEcho,
 		"wgconform": run(conformance.Cases),
 		"demo":      run(func() iter.Seq[conformance.Case] { return slices.Values(demoCases()) }),
 	})

@@ -12,8 +12,9 @@ import (
 
 // A socket is one address of the tester.
 type socket struct {
-	fd   int
-	here netip.AddrPort
+	fd       int
+	here     netip.AddrPort
+	answered int64 // when it sent a response, on BOOTTIME
 }
 
 // received is a datagram that came in.
