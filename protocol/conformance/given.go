@@ -96,8 +96,9 @@ func (g *Given) service(at netip.Addr) netip.AddrPort {
 // lent is a peer of a given target and what has to be remembered of it from case to case.
 type lent struct {
 	PeerOffer
-	stamp peer.Timestamp // greatest that was sent: the device takes none that is not greater (HS-25)
-	ready time.Time      // when it may be used again
+	stamp  peer.Timestamp // greatest that was sent: the device takes none that is not greater (HS-25)
+	ready  time.Time      // when it may be used again
+	cookie bool           // it gave the device a cookie
 }
 
 // keyPool lends the peers of a given target to cases. A case gets at once what it takes, so that no two cases wait for
@@ -106,12 +107,14 @@ type keyPool struct {
 	size int
 
 	mu    sync.Mutex
-	free  []*lent       // longest free first
+	free  []*lent       // ready first
 	freed chan struct{} // closed when free grows
 }
 
 // usualPeers is what a case gets before it begins: its own peer and the one with which Silence ends.
 const usualPeers = 2
+
+const cookieTime = 125 * time.Second
 
 // newKeyPool is nil for targets that can be configured.
 func newKeyPool(g *Given) *keyPool {
@@ -181,8 +184,12 @@ func (k *keyPool) giveBack(l []*lent, rest time.Duration) {
 	defer k.mu.Unlock()
 	for _, p := range l {
 		p.ready = time.Now().Add(rest)
+		if p.cookie { // the device has a cookie of it, and keeps it for 120 s (COOKIE-10)
+			p.ready, p.cookie = p.ready.Add(cookieTime), false
+		}
 	}
 	k.free = append(k.free, l...)
+	slices.SortStableFunc(k.free, func(a, b *lent) int { return a.ready.Compare(b.ready) })
 	close(k.freed)
 	k.freed = make(chan struct{})
 }
@@ -280,6 +287,7 @@ func (t *T) returnPeers() {
 			p.Connect()
 		}()
 		p.lent.stamp = p.stamp
+		p.lent.cookie = p.lent.cookie || p.cookie
 	}
 	t.keys.giveBack(t.borrowed, 20*time.Millisecond+t.Slack())
 	t.keys.giveBack(t.leased, 0)

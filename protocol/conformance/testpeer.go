@@ -47,6 +47,7 @@ type Peer struct {
 	drawn     []Key          // private ephemeral keys, in order
 	lent      *lent          // of a given target; nil: the case made it
 	owed      []byte         // by a given target: what waits for a session
+	cookie    bool           // it made a cookie reply
 	paid      *Session       // the one on which it was asked for
 	from      netip.AddrPort // of the latest transport message
 }
@@ -426,6 +427,7 @@ func (t *T) Nonce() (n [24]byte) {
 
 // CookieReply makes the peer's cookie reply to a handshake message of the subject; it is not sent.
 func (p *Peer) CookieReply(g *Got, cookie []byte) []byte {
+	p.cookie = true
 	return peer.CookieReply(p.Party.Static.Public, g.Sender(), peer.MAC1(g.Bytes), p.t.Nonce(), cookie)
 }
 

@@ -176,6 +176,7 @@ func (f *Factory) reset() error {
 	defer e.close()
 	for ctx.Err() == nil {
 		if _, err := e.shake(0); err == nil {
+			time.Sleep(apart)
 			return nil
 		}
 	}
