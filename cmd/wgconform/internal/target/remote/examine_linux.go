@@ -155,25 +155,29 @@ func (e *examination) echoes(s *peer.Session) error {
 	text := []byte("wgconform: is there an echo?    ")
 	for _, to := range g.EchoUDP {
 		from := netip.AddrPortFrom(inner(&g.Peers[0], to.Addr().Is6()), 4000)
-		if err := e.echo(s, conformance.UDP(from, to, text), text, "trigger.echo-udp: "+to.String()); err != nil {
+		request, answer := conformance.UDP(from, to, text), conformance.UDP(to, from, text)
+		if err := e.echo(s, request, answer, "trigger.echo-udp: "+to.String()); err != nil {
 			return err
 		}
 	}
 	for _, to := range g.EchoPing {
 		from := inner(&g.Peers[0], to.Is6())
-		if err := e.echo(s, conformance.Echo(from, to, 1, 1, text), text, "trigger.ping: "+to.String()); err != nil {
+		request, answer := conformance.Echo(from, to, 1, 1, text), conformance.EchoReply(to, from, 1, 1, text)
+		if err := e.echo(s, request, answer, "trigger.ping: "+to.String()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *examination) echo(s *peer.Session, packet, text []byte, what string) error {
+func (e *examination) echo(s *peer.Session, request, answer []byte, what string) error {
+	want := payload(answer)
 	for range tries {
-		e.send(s.Seal(append(packet[:len(packet):len(packet)], make([]byte, -len(packet)&15)...)))
+		e.send(s.Seal(append(request[:len(request):len(request)], make([]byte, -len(request)&15)...)))
 		err := e.await(func(b []byte) bool {
 			plain, err := s.Open(b)
-			return err == nil && bytes.Contains(plain, text)
+			return err == nil && conformance.Source(plain) == conformance.Source(answer) &&
+				bytes.HasPrefix(payload(plain), want)
 		})
 		switch {
 		case err == nil:
@@ -184,7 +188,16 @@ func (e *examination) echo(s *peer.Session, packet, text []byte, what string) er
 		}
 	}
 	return fmt.Errorf("%s does not answer %v through the tunnel: does a firewall of the device forbid it, or is nothing "+
-		"there?", what, conformance.Source(packet))
+		"there?", what, conformance.Source(request))
+}
+
+// payload is what follows the header of an inner packet: that is the host's own.
+func payload(b []byte) []byte {
+	header := 40
+	if len(b) > 0 && b[0]>>4 == 4 {
+		header = int(b[0]&15) * 4
+	}
+	return b[min(header, len(b)):]
 }
 
 // inner is a peer's inner address of a family.
