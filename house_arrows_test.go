@@ -76,13 +76,21 @@ var arrows = []arrow{
 		list("protocol/wire", "protocol/protocoltest", "protocol/eventlog", "github.com/santhosh-tekuri/jsonschema/v6",
 			"github.com/chromedp/..."),
 	},
-	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest")},
-	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest")},
+	// Namespaces for the tests of the two ends that need the machine's network: for tests alone.
+	{"transports/internal/netspace", list(std, "golang.org/x/sys/..."), nil},
+	{"transports/udp", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
+	{"transports/tun", realEnd, list("transports/mem", "protocol/protocoltest", "transports/internal/netspace")},
 	{"transports/uapi", realEnd, list("transports/mem", "protocol/protocoltest")},
 
 	// The top. Nobody imports these: no row names them. netlink is how wgnode --config gives the interface addresses,
 	// routes and rules on Linux: without it that would take ip(8), and reading what it prints.
 	{"fuzz/...", list(std, "timers", "routing", "protocol/...", "transports/...", "pgregory.net/rapid"), nil},
+	// The text of the configuration protocol in the suite's terms, for targets that are configured by it.
+	{
+		"cmd/wgconform/internal/uapitext",
+		list(std, "protocol/conformance", "protocol/conformance/peer"),
+		nil,
+	},
 	// What is under test in real time is seen from outside only: of ours this knows the suite's contract and nothing of
 	// the core. What surrounds it is one package, and each sort of implementation has a driver.
 	{
@@ -93,8 +101,8 @@ var arrows = []arrow{
 	},
 	{
 		"cmd/wgconform/internal/target/program",
-		list(std, "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
-			"mvdan.cc/sh/v3/shell"),
+		list(std, "cmd/wgconform/internal/target/realtime", "cmd/wgconform/internal/uapitext", "protocol/conformance",
+			"golang.org/x/sys/...", "mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
 	},
 	// What the programs have in common is how they are called, nothing of what they do. Its part for test scripts is for
@@ -114,6 +122,24 @@ var arrows = []arrow{
 		list(std, "timers", "cmd/wgconform/internal/target/realtime", "protocol/conformance", "protocol/conformance/peer",
 			"golang.org/x/sys/...", "github.com/goccy/go-yaml/..."),
 		nil,
+	// Its other end, and the check of shims, see them from outside only.
+	{
+		"cmd/wgconform/internal/target/shim",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/shim", "mvdan.cc/sh/v3/shell"),
+		list("protocol/conformance/coretarget"),
+	},
+	{
+		"cmd/wgconform/internal/shimcheck",
+		list(std, "timers", "protocol/conformance", "protocol/conformance/peer", "cmd/wgconform/internal/shim",
+			"cmd/wgconform/internal/target/shim"),
+		list("protocol/conformance/coretarget"),
+	},
+	// A shim knows what it wraps, the suite's contract and the shim protocol: nothing of the core.
+	{
+		"cmd/wgconform/shims/wireguard-go",
+		list(std, "timers", "protocol/conformance", "cmd/wgconform/internal/uapitext",
+			"golang.zx2c4.com/wireguard/conn", "golang.zx2c4.com/wireguard/device", "golang.zx2c4.com/wireguard/tun"),
+		list("cmd/wgconform/internal/..."),
 	},
 	{
 		"cmd/...",

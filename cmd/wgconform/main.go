@@ -5,6 +5,8 @@
 //	wgconform list [--plan]
 //	wgconform explain CASE
 //	wgconform expect FILE
+//	wgconform bringup [--target TARGET]
+//	wgconform vectors [--json]
 //	wgconform version
 //
 // Without a target it tests this project's own core, in virtual time.

@@ -31,8 +31,13 @@ func (p *program) execute(args []string) int {
 		Short: "Conformance tests for every implementation of WireGuard",
 		Long: `wgconform tests any implementation of WireGuard against the rules of the protocol: what it sends, delivers and
 reports, and when. Without a target it tests the core of this project.`,
-		Commands: []*cobra.Command{p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(),
-			p.initRemoteCommand(), p.versionCommand()},
+		Commands: []*cobra.Command{
+			p.runCommand(), p.matrixCommand(), p.listCommand(), p.explainCommand(), p.expectCommand(),
+			p.bringupCommand(), p.vectorsCommand(),
+			p.shimCheckCommand(),
+			p.initRemoteCommand(),
+			p.versionCommand(),
+		},
 		Failure: errBroken,
 	}
 	return root.Execute(args, p.stdout, p.stderr)

@@ -31,6 +31,8 @@ type session struct {
 	command   string // that repeats it
 	doc       report.Document
 	captures  map[string][]byte // by file name
+	folders   map[string]string // of the captures of earlier runs, by the name of the run
+	findings  []report.Finding  // that explain what did not pass
 	text      io.Writer         // where the summary goes
 }
 
@@ -44,7 +46,8 @@ func (p *program) newSession(s selection, r reportFlags, quiet bool) (*session, 
 		return nil, err
 	}
 	o.Cases = slices.Collect(p.cases())
-	n := &session{p: p, selection: s, options: o, reports: r, quiet: quiet, text: p.stdout, captures: map[string][]byte{}}
+	n := &session{p: p, selection: s, options: o, reports: r, quiet: quiet, text: p.stdout, captures: map[string][]byte{},
+		folders: map[string]string{}}
 	n.doc.Cases = report.Describe(o.Cases)
 	outputs := r.outputs(&n.doc, report.HTMLOptions{})
 	if err := checkOutputs(outputs); err != nil {
@@ -133,7 +136,7 @@ func (s *session) finish() error {
 	}
 	h := report.HTMLOptions{Repeat: s.repeat, Captures: func(run *report.Run, id string) []byte {
 		return s.captures[report.CaptureName(run.Name, id)]
-	}}
+	}, CaptureLink: s.linkCapture, Findings: s.findings}
 	for _, o := range s.reports.outputs(&s.doc, h) {
 		if err := writeOutput(o, s.p.stdout); err != nil {
 			return err
@@ -154,6 +157,9 @@ func (s *session) finish() error {
 func (s *session) repeat(run *report.Run, id string) string {
 	one := s.selection
 	one.only, one.skip, one.level = []string{id}, nil, defaultLevel
+	if o := run.Origin; o != nil {
+		one.profile, one.seed = o.Profile, o.Seed
+	}
 	return "wgconform run" + targetWords(run.Target) + " " + strings.Join(one.words(), " ")
 }
 

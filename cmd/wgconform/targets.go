@@ -9,6 +9,7 @@ import (
 
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/remote"
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
 )
@@ -34,6 +35,7 @@ func targetKinds() []targetKind {
 			openProgram},
 		{"remote", "FILE.yaml", "any device reachable over UDP, as FILE.yaml describes it (Linux); see init-remote",
 			openRemote},
+		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
 	}
 }
 
@@ -50,6 +52,10 @@ func openProgram(ctx context.Context, command string, o targetOptions) (conforma
 
 func openRemote(ctx context.Context, file string, o targetOptions) (conformance.Factory, error) {
 	return remote.New(ctx, file, o.tolerances, os.Stderr)
+}
+
+func openShim(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
+	return shim.New(ctx, command, version(), o.tolerances)
 }
 
 // targetForms lists how targets are written.

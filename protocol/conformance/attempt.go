@@ -82,6 +82,13 @@ func (t *T) script() (o *outcome) {
 				if o == nil {
 					o = p
 				}
+			case *TargetError:
+				if o == nil {
+					o = &outcome{verdict: Broken, reason: "the target: " + p.Error()}
+					if errors.Is(p, errors.ErrUnsupported) {
+						o.verdict, o.reason = Unsupported, p.Error()
+					}
+				}
 			default:
 				o = &outcome{verdict: Broken, reason: fmt.Sprintf("the case panics: %v\n%s", p, debug.Stack())}
 			}

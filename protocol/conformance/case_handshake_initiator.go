@@ -336,6 +336,9 @@ func overtaken(t *T) {
 	var g *Got
 	t.Premise(func() { g = p.Expect(Initiation, t.Between(t.Last(), 0, 2*time.Second)) })
 	p.Send(p.Initiate(peer.Spec{}).Bytes)
+	if t.Peek(Response.To(p)) != nil {
+		t.Unsupported("its public-key work takes no time, so that nothing can overtake it")
+	}
 	t.Wait(slowWork + slowWork/20)
 	own := p.Reply(g)
 	var s *Session

@@ -284,7 +284,7 @@ var innerPassCases = []Case{
 // Sixteen zero bytes are no IP packet, but they authenticate: "a bad inner packet still counts" (INNER-07).
 var innerCountsCases = []Case{
 	{
-		ID: "inner/bad/moves-endpoint", Rules: []string{"INNER-07"}, Level: Must, Isolation: Shared,
+		ID: "inner/bad/moves-endpoint", Rules: []string{"INNER-07", "ROAM-01"}, Level: Must, Isolation: Shared,
 		Needs: NeedConfigure | NeedInner, Lasts: 4 * time.Second,
 		Title: "A message with a bad inner packet moves the endpoint like any other",
 		Why:   "It is the peer's key that says where the peer is, not what it sends.",

@@ -36,6 +36,22 @@ var persistentInterval = hadBug("B111 (Linux)", timerCase("persistent/interval",
 	}))
 
 var persistentCases = []Case{
+	// For those whose interval cannot be changed once the peer is there, too.
+	timerCase("persistent/from-the-start", []string{"TIMER-19"}, Must, 28*time.Second,
+		"A peer that is added with an interval of 5 s gets a keepalive every 5 s", whyPersistent, func(t *T) {
+			p := t.NewPeer(PeerOptions{Keepalive: 5})
+			var sent []*Got
+			t.Premise(func() {
+				p.Reply(p.Expect(Initiation, t.Between(t.Last(), 0, t.DuePersistent(5, t.Last()).Max)))
+				sent = t.Gather(Transport.To(p), 300*time.Millisecond)
+				t.Check(len(sent) > 0, "a confirmation", "none")
+			})
+			g := sent[len(sent)-1]
+			for range 4 {
+				g = p.Expect(Transport, t.DuePersistent(5, g.At))
+				t.Check(g.Opened && len(g.Plain) == 0, "an authentic empty message", g.String())
+			}
+		}),
 	{
 		ID: "timer/persistent/interval-v6", Rules: []string{"TIMER-19"}, Level: Must, Isolation: Shared, V6: true,
 		Needs: NeedConfigure | NeedIPv6, Lasts: 26 * time.Second,
@@ -134,10 +150,10 @@ var persistentCases = []Case{
 	hadBug("B109 (NepTUN)", timerCase("persistent/never-gives-up", []string{"TIMER-20"}, Must, 330*time.Second,
 		"With persistent keepalives a peer that does not answer is called again and again",
 		"A server behind a NAT must come back by itself after an outage of any length.", func(t *T) {
-			n := uint16(25)
+			n, asked := uint16(25), At(t.Now()) // by being configured, or by the packet if that alone starts nothing
 			p := t.NewPeer(PeerOptions{Keepalive: n})
-			t.Inject(p.Outbound()) // in case that switching on alone starts nothing
-			first := p.Expect(Initiation, t.Soon())
+			t.Inject(p.Outbound())
+			first := p.Expect(Initiation, t.Between(asked, 0, time.Second))
 			for g := first; g.At.Earliest.Sub(first.At.Latest) < 290*time.Second; {
 				w := t.DuePersistent(int(n), g.At)
 				w.Min = 5 * time.Second // while an attempt goes on

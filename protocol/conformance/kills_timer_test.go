@@ -407,6 +407,7 @@ var timerKills = killers{
 	"timer/dead-peer/not-after-persistent-keepalives/*":   {core("keepalive-is-data")},
 	"timer/dead-peer/not-after-passive-keepalive/*":       {core("keepalive-is-data")},
 	"timer/persistent/interval/*":                         {skipsKeepalives},
+	"timer/persistent/from-the-start":                     {skipsKeepalives},
 	"timer/persistent/interval-v6":                        {skipsKeepalives},
 	"timer/persistent/one-second":                         {skipsKeepalives},
 	"timer/persistent/peers":                              {skipsKeepalives},

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -76,6 +77,12 @@ func lacking(c Case, caps Capabilities) string {
 		}
 	}
 	var why []string
+	for _, rule := range c.Rules { // one is enough: what decides the case is about all of them
+		if beyond := caps.Layer.Beyond(rule); beyond != "" {
+			why = append(why, rule+" is none of a library's: "+beyond)
+			break
+		}
+	}
 	for n := Need(1); n <= NeedSources; n <<= 1 {
 		if needs&n == 0 || caps.Has&n != 0 {
 			continue
@@ -150,7 +157,9 @@ func (v *virtualRunner) one(c Case) Result {
 	s, err := v.f.New(setup)
 	if err != nil {
 		r := unsupported(c, fmt.Sprintf("the target does not start: %v", err))
-		r.Verdict = Broken
+		if !errors.Is(err, errors.ErrUnsupported) {
+			r.Verdict = Broken
+		}
 		return r
 	}
 	defer s.Close()

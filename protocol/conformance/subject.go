@@ -155,3 +155,13 @@ type Factory interface {
 	Capabilities() Capabilities
 	New(Setup) (Subject, error)
 }
+
+// TargetError is what a Subject in virtual time panics with when not the implementation failed but the way to it, where
+// a method has no error to return: the case is then void, or unsupported if errors.Is(Err, errors.ErrUnsupported).
+type TargetError struct{ Err error }
+
+// Error is that of Err.
+func (e *TargetError) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *TargetError) Unwrap() error { return e.Err }

@@ -27,7 +27,8 @@ type UAPIReply struct {
 // UAPILine is one key=value. Of a line without "=" only the key is set.
 type UAPILine struct{ Key, Value string }
 
-// uapiPatience is how long an answer may take in real time.
+// uapiPatience is how long a request, and then each line of its answer, may take in real time. A whole answer has no
+// limit: that of a subject with a thousand peers on a busy machine takes its time.
 const uapiPatience = 5 * time.Second
 
 // UAPI gives a connection, which is opened by the first request and closed when the case is over. One that says
@@ -81,6 +82,9 @@ func (u *UAPI) Read() (r UAPIReply, err error) {
 		u.t.process()
 	}()
 	for {
+		if err := u.conn.SetDeadline(time.Now().Add(uapiPatience)); err != nil {
+			return r, err
+		}
 		line, err := u.in.ReadString('\n')
 		r.Raw += line
 		if err != nil || line == "\n" {

@@ -11,7 +11,7 @@ import (
 )
 
 // BenchmarkDefault is the ten virtual minutes that `wgsim run` shows.
-func BenchmarkDefault(b *testing.B) { benchmark(b, Default()) }
+func BenchmarkDefault(b *testing.B) { benchmark(b, stored("default")) }
 
 // BenchmarkTwoPeers is one virtual hour of two hosts and a ping a second.
 func BenchmarkTwoPeers(b *testing.B) {

@@ -46,7 +46,7 @@ var caught = []struct{ defect, scenario, checker, says string }{
 
 // forTests are scenarios that show one defect; the good core must hold in them too, see TestScenariosForTestsHold.
 func forTests() []Scenario {
-	forged := crossing()
+	forged := stored("crossing")
 	forged.Name = "forged-cookies"
 	forged.Faults = []Fault{{Name: "deaf", Network: "west", Down: true, Until: 20 * time.Second, Rule: Cut{}}}
 	forged.Flows = forged.Flows[:1]
@@ -81,7 +81,7 @@ func TestDefectsAreCaught(t *testing.T) {
 				}
 			}
 			for seed := range uint64(12) {
-				s := start(t, must(t, c.scenario), Options{Seed: seed, Prepare: prepare})
+				s := start(t, known(c.scenario), Options{Seed: seed, Prepare: prepare})
 				for s.Step() && !found(s, c.checker, c.says) {
 				}
 				if found(s, c.checker, c.says) {
@@ -99,17 +99,14 @@ func TestDefectsAreCaught(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, name string) Scenario {
-	sc, ok := Find(name)
+// known gives a scenario of the gallery or of forTests.
+func known(name string) Scenario {
 	for _, own := range forTests() {
 		if own.Name == name {
-			sc, ok = own, true
+			return own
 		}
 	}
-	if !ok {
-		t.Fatalf("there is no scenario %s", name)
-	}
-	return sc
+	return stored(name)
 }
 
 // found looks for a violation of a checker whose text has one of the parts that "says" lists.
@@ -136,7 +133,7 @@ func (s *Sim) last(checker string) (text string) {
 // A violation is a record, a line of the result and a verdict; the list is bounded and the count is not.
 func TestViolationsAreReported(t *testing.T) {
 	var records []Violation
-	s := start(t, must(t, "crossing"), Options{Seed: 1,
+	s := start(t, known("crossing"), Options{Seed: 1,
 		Prepare: func(_ string, d *protocol.Device) {
 			if err := protocoltest.WithDefect(d, "nonce-reuse"); err != nil {
 				t.Fatal(err)
@@ -169,7 +166,7 @@ func TestViolationsAreReported(t *testing.T) {
 // The simulator's own complaint: a core that does not come up again.
 func TestCoreThatDoesNotRestart(t *testing.T) {
 	made := 0
-	s := start(t, must(t, "restart"), Options{Seed: 1, NewDevice: func(c protocol.Config) (*protocol.Device, error) {
+	s := start(t, known("restart"), Options{Seed: 1, NewDevice: func(c protocol.Config) (*protocol.Device, error) {
 		if made++; made == 3 {
 			return nil, protocol.ErrNoEntropy
 		}

@@ -2,13 +2,14 @@
 // networks, NATs, clocks and applications are models. It has no clock, no goroutine and no socket, and the same
 // scenario and seed give the same records, byte for byte, on every platform.
 //
-//	s, err := sim.New(sim.Default(), sim.Options{Seed: 1, Observe: show})
+//	s, err := sim.New(scenario, sim.Options{Seed: 1, Observe: show})
 //	...
 //	result := s.Run()
 //
 // What to know before reading further:
 //
-//   - A [Scenario] says what there is and what happens; [Scenarios] lists the ones that come with the package.
+//   - A [Scenario] says what there is and what happens; package gallery has some, each with a
+//     question that it answers.
 //
 //   - A [Record] is what an observer sees; [Result] sums it up. A [CaptureOrder] helps writers of captures.
 //

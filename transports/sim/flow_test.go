@@ -222,7 +222,7 @@ func TestTCPPacketsAreRealOnes(t *testing.T) {
 
 // What looks like one of our segments but is cut or twisted is not taken for one, and reading it does no harm.
 func TestTwistedTCP(t *testing.T) {
-	s := start(t, Default(), Options{Seed: 1})
+	s := start(t, stored("default"), Options{Seed: 1})
 	p := tcpPacket{spec: spec{kind: InnerTCP, src: addrs("10.0.0.1")[0], dst: addrs("10.0.0.2")[0], id: 7, flow: 2},
 		tcpSegment: tcpSegment{flags: tcpACK, sacks: 2}}
 	b := make([]byte, p.length())
@@ -327,7 +327,7 @@ func TestFlowsAreChecked(t *testing.T) {
 		{"its reply must be", func(f *Flow) { f.Kind, f.Interval, f.Reply = FlowRequest, time.Second, 59 }},
 		{"its size must be", func(f *Flow) { f.Kind, f.Size = FlowVoice, 59 }},
 	} {
-		sc := Default()
+		sc := stored("default")
 		sc.Flows = []Flow{good}
 		if err := sc.Validate(); err != nil {
 			t.Fatal(err)
@@ -337,7 +337,7 @@ func TestFlowsAreChecked(t *testing.T) {
 			t.Errorf("want an error that says %q, got %v", c.says, err)
 		}
 	}
-	sc := Default()
+	sc := stored("default")
 	sc.Flows = []Flow{good}
 	sc.Hosts[0].MTU = 120
 	if err := sc.Validate(); err == nil || !strings.Contains(err.Error(), "too small for TCP") {

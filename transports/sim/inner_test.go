@@ -48,7 +48,7 @@ func remake(t *testing.T, b []byte) []byte {
 func TestInnerPacketsAreRealOnes(t *testing.T) {
 	a4, b4 := netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("10.255.0.1")
 	a6, b6 := netip.MustParseAddr("fd00::1:2"), netip.MustParseAddr("fd00:ffff::9")
-	s := start(t, Default(), Options{Seed: 1})
+	s := start(t, stored("default"), Options{Seed: 1})
 	for _, v6 := range []bool{false, true} {
 		for _, kind := range []InnerKind{InnerPing, InnerUDP} {
 			for size := smallestInner(v6); size < smallestInner(v6)+40; size++ {
@@ -109,7 +109,7 @@ func TestHopsRunOut(t *testing.T) {
 
 // Anything may come out of a tunnel; reading it must not fail, and it is not taken for a packet of ours.
 func TestForeignPackets(t *testing.T) {
-	s := start(t, Default(), Options{Seed: 1})
+	s := start(t, stored("default"), Options{Seed: 1})
 	r := NewRand(1, "foreign")
 	for i := range 20000 {
 		b := make([]byte, r.Intn(120))
@@ -127,7 +127,7 @@ func TestForeignPackets(t *testing.T) {
 func TestForwarding(t *testing.T) {
 	var forwarded, pongs int
 	hops := map[string]byte{}
-	start(t, Default(), Options{Seed: 1, Duration: time.Minute, Observe: func(r *Record) {
+	start(t, stored("default"), Options{Seed: 1, Duration: time.Minute, Observe: func(r *Record) {
 		switch {
 		case r.Kind == KindInnerForwarded && r.Host == "office":
 			forwarded++

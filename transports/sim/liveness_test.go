@@ -157,7 +157,7 @@ func TestAnyTroubleIsSafeAndPasses(t *testing.T) {
 
 // lonely is a pair that has one packet each to send, at the same moment, over a long way, and nothing more.
 func lonely() Scenario {
-	sc := crossing()
+	sc := stored("crossing")
 	sc.Name, sc.Duration = "lonely", 30*time.Second
 	for i := range sc.Flows {
 		sc.Flows[i].Kind, sc.Flows[i].Start, sc.Flows[i].Stop = FlowPing, time.Second, time.Second+ms

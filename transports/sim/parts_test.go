@@ -100,7 +100,7 @@ func TestCaptureOrder(t *testing.T) {
 	var list []*Record
 	observe, flush := CaptureOrder(func(r *Record) { list = append(list, r) })
 	datagrams, fates := map[uint64][]byte{}, map[uint64]Fate{}
-	start(t, must(t, "lossy"), Options{Seed: 3, Observe: func(r *Record) {
+	start(t, known("lossy"), Options{Seed: 3, Observe: func(r *Record) {
 		observe(r)
 		switch r.Kind {
 		case KindDatagram:
@@ -143,7 +143,7 @@ func TestCaptureOrder(t *testing.T) {
 }
 
 func TestUnsentDatagramsAreNotCaptured(t *testing.T) {
-	sc := must(t, "roaming")
+	sc := known("roaming")
 	unsent := 0
 	observe, flush := CaptureOrder(func(r *Record) {
 		if r.Kind == KindDatagram && !r.Src.IsValid() {
@@ -163,7 +163,7 @@ func TestUnsentDatagramsAreNotCaptured(t *testing.T) {
 }
 
 func TestBrokenScenariosAreNamed(t *testing.T) {
-	base := func() Scenario { sc := Default(); sc.Duration = time.Minute; return sc }
+	base := func() Scenario { sc := stored("default"); sc.Duration = time.Minute; return sc }
 	for _, c := range []struct {
 		say   string
 		spoil func(*Scenario)

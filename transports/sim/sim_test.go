@@ -45,16 +45,13 @@ func digest(t testing.TB, sc Scenario, o Options) (sum [32]byte, records int) {
 
 // short is a scenario cut to a length that a test can afford to run many times.
 func short(name string, d time.Duration) Scenario {
-	sc, ok := Find(name)
-	if !ok {
-		panic("no scenario " + name)
-	}
+	sc := stored(name)
 	sc.Duration = min(sc.Duration, d)
 	return sc
 }
 
 func TestSameSeedSameRecords(t *testing.T) {
-	for _, sc := range Scenarios() {
+	for _, sc := range scenarios() {
 		sc := short(sc.Name, 130*time.Second) // a rekey is in it
 		t.Run(sc.Name, func(t *testing.T) {
 			if sc.Name == "cookies" {
@@ -141,7 +138,7 @@ func TestStepsAndLeapsAreTheSame(t *testing.T) {
 
 // Each purpose has a stream of its own: two more hosts elsewhere leave the luck of the others as it was.
 func TestMoreHostsDisturbNobody(t *testing.T) {
-	sc := Default()
+	sc := stored("default")
 	sc.NoStranger, sc.Duration = true, 4*time.Minute
 	before := start(t, sc, Options{Seed: 7}).Run()
 	sc.Networks = append(sc.Networks, open("elsewhere", "192.0.2.128/28", wifi()))
@@ -165,7 +162,7 @@ func TestEveryScenarioHolds(t *testing.T) {
 	if testing.Short() {
 		seeds = 2
 	}
-	for _, sc := range Scenarios() {
+	for _, sc := range scenarios() {
 		t.Run(sc.Name, func(t *testing.T) {
 			if sc.About == "" {
 				t.Error("it does not say what it is about")
@@ -190,7 +187,7 @@ func TestEveryScenarioHolds(t *testing.T) {
 
 // Every checker finds something to look at in the default scenario: else its silence would mean nothing.
 func TestCheckersLook(t *testing.T) {
-	r := start(t, Default(), Options{Seed: 1}).Run()
+	r := start(t, stored("default"), Options{Seed: 1}).Run()
 	if len(r.Checkers) != len(Checkers()) {
 		t.Fatalf("%d checkers in the result, %d in the list", len(r.Checkers), len(Checkers()))
 	}
@@ -208,7 +205,7 @@ func TestRecordsAreInOrder(t *testing.T) {
 	var seq uint64
 	var at timers.Time
 	kinds := map[Kind]int{}
-	start(t, Default(), Options{Seed: 1, Observe: func(r *Record) {
+	start(t, stored("default"), Options{Seed: 1, Observe: func(r *Record) {
 		if r.Seq != seq+1 || r.At < at {
 			t.Fatalf("record %d at %d follows %d at %d", r.Seq, r.At, seq, at)
 		}
@@ -230,7 +227,7 @@ func TestRecordsAreInOrder(t *testing.T) {
 
 // The core's clock runs on while a host sleeps and its wall clock is the run's.
 func TestClocks(t *testing.T) {
-	sc := Default()
+	sc := stored("default")
 	sc.Wall = time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
 	s := start(t, sc, Options{Seed: 1, Duration: 2 * time.Minute})
 	s.Run()

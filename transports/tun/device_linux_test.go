@@ -50,9 +50,9 @@ func TestEvents(t *testing.T) {
 	if d.Name() != "wg0" {
 		t.Fatalf("the name is %q", d.Name())
 	}
-	s.ip(t, "link set wg0 up")
+	s.IP(t, "link set wg0 up")
 	event(t, d, transports.TunnelUp)
-	s.ip(t, "link set wg0 mtu 1300")
+	s.IP(t, "link set wg0 mtu 1300")
 	event(t, d, transports.TunnelMTU)
 	if mtu, err := d.MTU(); err != nil || mtu != 1300 {
 		t.Fatalf("MTU %d, %v", mtu, err)
@@ -61,9 +61,9 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	event(t, d, transports.TunnelMTU)
-	s.ip(t, "link set wg0 down")
+	s.IP(t, "link set wg0 down")
 	event(t, d, transports.TunnelDown)
-	s.ip(t, "link set wg0 name inner", "link set inner up")
+	s.IP(t, "link set wg0 name inner", "link set inner up")
 	event(t, d, transports.TunnelUp)
 	if mtu, err := d.MTU(); d.Name() != "inner" || err != nil || mtu != 1280 {
 		t.Fatalf("%q has MTU %d, %v", d.Name(), mtu, err)
@@ -74,20 +74,20 @@ func TestEvents(t *testing.T) {
 func TestMove(t *testing.T) {
 	a, b := newSpace(t), newSpace(t)
 	d := a.device(t, "wg0", 1400, Options{})
-	a.ip(t, "link set wg0 up")
+	a.IP(t, "link set wg0 up")
 	event(t, d, transports.TunnelUp)
-	a.ip(t, "link set wg0 netns "+b.path)
+	a.IP(t, "link set wg0 netns "+b.Path)
 	event(t, d, transports.TunnelDown)
 	a.device(t, "wg0", 1111, Options{}) // it has the name, and is another
-	a.ip(t, "link set wg0 up")
-	b.ip(t, "link set wg0 up")
+	a.IP(t, "link set wg0 up")
+	b.IP(t, "link set wg0 up")
 	event(t, d, transports.TunnelUp)
-	b.ip(t, "link set wg0 mtu 1350")
+	b.IP(t, "link set wg0 mtu 1350")
 	event(t, d, transports.TunnelMTU)
 	if mtu, err := d.MTU(); err != nil || mtu != 1350 {
 		t.Fatalf("MTU %d, %v", mtu, err)
 	}
-	b.ip(t, "link set wg0 down")
+	b.IP(t, "link set wg0 down")
 	event(t, d, transports.TunnelDown)
 }
 
@@ -95,7 +95,7 @@ func TestMove(t *testing.T) {
 func TestProbe(t *testing.T) {
 	a, b := newSpace(t), newSpace(t)
 	d := a.device(t, "wg0", 1400, Options{})
-	a.ip(t, "link set wg0 netns "+b.path)
+	a.IP(t, "link set wg0 netns "+b.Path)
 	look := func() (up, gone bool) {
 		_ = d.conn.Control(func(fd uintptr) { up, gone = probeOnce(int(fd), d.header) })
 		return up, gone
@@ -104,13 +104,13 @@ func TestProbe(t *testing.T) {
 		if up, gone := look(); up || gone {
 			t.Fatalf("down, but up is %v, gone %v", up, gone)
 		}
-		b.ip(t, "link set wg0 up")
+		b.IP(t, "link set wg0 up")
 		if up, gone := look(); !up || gone {
 			t.Fatalf("up, but up is %v, gone %v", up, gone)
 		}
-		b.ip(t, "link set wg0 down")
+		b.IP(t, "link set wg0 down")
 	}
-	b.ip(t, "link del wg0")
+	b.IP(t, "link del wg0")
 	if _, gone := look(); !gone {
 		t.Fatal("deleted, but not gone")
 	}
@@ -120,7 +120,7 @@ func TestProbe(t *testing.T) {
 func TestDelete(t *testing.T) {
 	s := newSpace(t)
 	d := s.device(t, "wg0", 1400, Options{})
-	s.ip(t, "link set wg0 up")
+	s.IP(t, "link set wg0 up")
 	event(t, d, transports.TunnelUp)
 	read := make(chan error, 1)
 	go func() {
@@ -132,7 +132,7 @@ func TestDelete(t *testing.T) {
 			}
 		}
 	}()
-	s.ip(t, "link del wg0")
+	s.IP(t, "link del wg0")
 	ended(t, d)
 	select {
 	case err := <-read:
@@ -189,7 +189,7 @@ func TestOpenFD(t *testing.T) {
 			s := newSpace(t)
 			var d *Device
 			var err error
-			s.do(func() {
+			s.Do(func() {
 				var fd int
 				if fd, err = unix.Open(devicePath, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 					return
@@ -276,7 +276,7 @@ func TestSingles(t *testing.T) {
 	echoes(t, d, 50)
 	var c *net.UDPConn
 	var err error
-	if s.do(func() { c, err = net.ListenUDP("udp", &net.UDPAddr{Port: 5000}) }); err != nil {
+	if s.Do(func() { c, err = net.ListenUDP("udp", &net.UDPAddr{Port: 5000}) }); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
@@ -421,11 +421,11 @@ func TestNoDevice(t *testing.T) {
 	s := newSpace(t)
 	s.device(t, "wg0", 0, Options{})
 	var err error
-	s.do(func() { _, err = Open("wg0", 0, Options{}) })
+	s.Do(func() { _, err = Open("wg0", 0, Options{}) })
 	if !errors.Is(err, unix.EBUSY) {
 		t.Fatalf("a second one of that name: %v", err)
 	}
-	s.do(func() { _, err = Open("a-name-that-is-too-long", 0, Options{}) })
+	s.Do(func() { _, err = Open("a-name-that-is-too-long", 0, Options{}) })
 	if err == nil {
 		t.Fatal("a name that is too long was taken")
 	}

@@ -191,12 +191,12 @@ func transfer(t *testing.T, o Options, to string, mtu int) {
 	var listener net.Listener
 	var client, server net.Conn
 	var err error
-	b.do(func() { listener, err = net.Listen("tcp", net.JoinHostPort(to, "80")) })
+	b.Do(func() { listener, err = net.Listen("tcp", net.JoinHostPort(to, "80")) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	a.do(func() { client, err = net.DialTimeout("tcp", listener.Addr().String(), deadline) })
+	a.Do(func() { client, err = net.DialTimeout("tcp", listener.Addr().String(), deadline) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,11 +273,11 @@ func TestUDPSegments(t *testing.T) {
 func udpRun(t *testing.T, a, b *space, from, to net.IP) {
 	var sender, receiver *net.UDPConn
 	var err error
-	if b.do(func() { receiver, err = net.ListenUDP("udp", &net.UDPAddr{IP: to, Port: 5000}) }); err != nil {
+	if b.Do(func() { receiver, err = net.ListenUDP("udp", &net.UDPAddr{IP: to, Port: 5000}) }); err != nil {
 		t.Fatal(err)
 	}
 	defer receiver.Close()
-	a.do(func() { sender, err = net.DialUDP("udp", &net.UDPAddr{IP: from}, &net.UDPAddr{IP: to, Port: 5000}) })
+	a.Do(func() { sender, err = net.DialUDP("udp", &net.UDPAddr{IP: from}, &net.UDPAddr{IP: to, Port: 5000}) })
 	if err != nil {
 		t.Fatal(err)
 	}

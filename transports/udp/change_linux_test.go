@@ -22,7 +22,7 @@ func TestOpen(t *testing.T) {
 	a, aPort := s.open(t, 0, Options{})
 	b, bPort := s.open(t, 0, Options{})
 	var err error
-	s.do(func() { _, err = b.Open(aPort) })
+	s.Do(func() { _, err = b.Open(aPort) })
 	if !errors.Is(err, unix.EADDRINUSE) {
 		t.Fatalf("Open of a port that is taken: %v", err)
 	}
@@ -37,7 +37,7 @@ func TestOpen(t *testing.T) {
 	}
 	// Six of ten ports are taken in IPv6 only, so that most ports that IPv4 gives have to be given back.
 	var taken []int
-	s.do(func() {
+	s.Do(func() {
 		// The file is that of the thread's namespace.
 		err = os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40009"), 0o644)
 		for port := 40000; port < 40006 && err == nil; port++ {
@@ -126,7 +126,7 @@ func TestMoveUnderTraffic(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				s.do(func() {
+				s.Do(func() {
 					if _, err := a.Open(0); err != nil {
 						t.Errorf("Open: %v", err)
 					}
@@ -245,7 +245,7 @@ func TestMark(t *testing.T) {
 // TestMarkRoutes: the mark decides the route, also of segmented sends. Without it the destination is unreachable.
 func TestMarkRoutes(t *testing.T) {
 	s := loopback(t)
-	s.ip(t, "rule add fwmark 77 lookup 100", "route add local 192.0.2.1/32 dev lo table 100",
+	s.IP(t, "rule add fwmark 77 lookup 100", "route add local 192.0.2.1/32 dev lo table 100",
 		"rule del pref 0", "rule add pref 1 fwmark 77 lookup 100", "rule add pref 2 lookup local")
 	a, _ := s.open(t, 0, Options{})
 	b, port := s.open(t, 0, Options{})

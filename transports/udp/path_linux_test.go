@@ -12,14 +12,14 @@ import (
 // cable makes two namespaces with a veth pair between them: 10.9.0.1 and fd09::1 here, .2 and ::2 there.
 func cable(t *testing.T) (here, there *space) {
 	here, there = newSpace(t), newSpace(t)
-	here.ip(t, "link add v0 type veth peer name v0 netns "+there.path)
+	here.IP(t, "link add v0 type veth peer name v0 netns "+there.Path)
 	for i, s := range []*space{here, there} {
 		host := []string{"1", "2"}[i]
-		s.ip(t, "link set v0 addrgenmode none", "link set v0 up", "addr add 10.9.0."+host+"/24 dev v0",
+		s.IP(t, "link set v0 addrgenmode none", "link set v0 up", "addr add 10.9.0."+host+"/24 dev v0",
 			"addr add fd09::"+host+"/64 dev v0 nodad", "addr add fe80::"+host+"/64 dev v0 nodad")
 	}
-	here.settle(t, "fd09::1", "fe80::1")
-	there.settle(t, "fd09::2", "fe80::2")
+	here.Settle(t, "fd09::1", "fe80::1")
+	there.Settle(t, "fd09::2", "fe80::2")
 	return here, there
 }
 
@@ -38,7 +38,7 @@ func TestNarrowPath(t *testing.T) {
 	for _, h := range cableHosts {
 		t.Run(h.name, func(t *testing.T) {
 			here, there := cable(t)
-			here.ip(t, "route add 10.9.0.2/32 dev v0 mtu 1300", "-6 route add fd09::2/128 dev v0 mtu 1300")
+			here.IP(t, "route add 10.9.0.2/32 dev v0 mtu 1300", "-6 route add fd09::2/128 dev v0 mtu 1300")
 			a, _ := here.open(t, 0, Options{})
 			b, port := there.open(t, 0, Options{})
 			e := endpoint(h.remote, port, h.local)
@@ -65,7 +65,7 @@ func TestNarrowPath(t *testing.T) {
 				t.Fatalf("learned %+v, segmentation off: %v; want a limit of 1451 for the path", known, a.noSegment.Load())
 			}
 			// When the time is over the path gets another chance.
-			here.ip(t, "route del 10.9.0.2/32 dev v0", "-6 route del fd09::2/128 dev v0")
+			here.IP(t, "route del 10.9.0.2/32 dev v0", "-6 route del fd09::2/128 dev v0")
 			out.narrow[netip.MustParseAddr(h.remote)] = narrow{1451, time.Now()}
 			sent := to(e, 0, repeat(30, 1452)...)
 			mustSend(t, a, sent)
@@ -82,7 +82,7 @@ func TestNarrowPath(t *testing.T) {
 func TestDontFragmentIsClear(t *testing.T) {
 	here, there := cable(t)
 	var raw *os.File
-	there.do(func() {
+	there.Do(func() {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func TestLinkLocal(t *testing.T) {
 	a, _ := here.open(t, 0, Options{})
 	b, port := there.open(t, 0, Options{})
 	index := func(s *space) (n uint32) {
-		s.do(func() {
+		s.Do(func() {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
 				t.Fatal(err)

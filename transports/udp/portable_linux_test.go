@@ -18,7 +18,7 @@ func TestPortable(t *testing.T) {
 	a, aPort := s.open(t, 0, Options{})
 	l := newPortable(&plainBind{})
 	open := func(port uint16) (actual uint16, err error) {
-		s.do(func() { actual, err = l.Open(port) })
+		s.Do(func() { actual, err = l.Open(port) })
 		return actual, err
 	}
 	var wg sync.WaitGroup

@@ -3,94 +3,23 @@ package udp
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/transports"
-	"golang.org/x/sys/unix"
+	"github.com/purewire/purewire/transports/internal/netspace"
 )
 
-// deadline is generous: machines that run tests are slow and shared.
-const deadline = 30 * time.Second
+const deadline = netspace.Deadline
 
-// A space is a network namespace that lives as long as the test. Its thread belongs to it.
-type space struct {
-	work chan func()
-	path string
-}
+// A space is a network namespace for sockets.
+type space struct{ *netspace.Space }
 
 func newSpace(t *testing.T) *space {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("this test makes network namespaces: it needs root")
-	}
-	s := &space{work: make(chan func())}
-	failed := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and the namespace with it
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		s.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
-		failed <- err
-		for f := range s.work {
-			f()
-		}
-	}()
-	if err := <-failed; err != nil {
-		t.Fatalf("no network namespace: %v", err)
-	}
-	t.Cleanup(func() { close(s.work) })
-	s.ip(t, "link set lo up")
-	return s
-}
-
-// do runs f in the namespace. Sockets stay where they were made.
-func (s *space) do(f func()) {
-	done := make(chan struct{})
-	s.work <- func() { defer close(done); f() }
-	<-done
-}
-
-// settle waits until IPv6 addresses can be used: the host makes their routes some time after the addresses, and drops
-// silently what is sent meanwhile.
-func (s *space) settle(t *testing.T, addresses ...string) {
-	t.Helper()
-	for late := time.Now().Add(deadline); ; time.Sleep(time.Millisecond) {
-		var tentative, routes []byte
-		s.do(func() {
-			tentative, _ = exec.Command("ip", "-6", "addr", "show", "tentative").CombinedOutput()
-			routes, _ = exec.Command("ip", "-6", "route", "show", "table", "local").CombinedOutput()
-		})
-		ready := len(tentative) == 0
-		for _, a := range addresses {
-			ready = ready && strings.Contains(string(routes), "local "+a+" ")
-		}
-		if ready {
-			return
-		}
-		if time.Now().After(late) {
-			t.Fatalf("%v cannot be used: tentative %q, routes %q", addresses, tentative, routes)
-		}
-	}
-}
-
-// ip runs the commands, which are arguments of ip(8).
-func (s *space) ip(t *testing.T, commands ...string) {
-	t.Helper()
-	for _, c := range commands {
-		s.do(func() {
-			if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil {
-				t.Errorf("ip %s: %v: %s", c, err, out)
-			}
-		})
-	}
-	if t.Failed() {
-		t.FailNow()
-	}
+	return &space{netspace.New(t)}
 }
 
 func (s *space) open(t *testing.T, port uint16, o Options) (l *Link, actual uint16) {
@@ -103,7 +32,7 @@ func (s *space) open(t *testing.T, port uint16, o Options) (l *Link, actual uint
 func (s *space) reopen(t *testing.T, l *Link, port uint16) (actual uint16) {
 	t.Helper()
 	var err error
-	if s.do(func() { actual, err = l.Open(port) }); err != nil {
+	if s.Do(func() { actual, err = l.Open(port) }); err != nil {
 		t.Fatalf("Open(%d): %v", port, err)
 	}
 	return actual

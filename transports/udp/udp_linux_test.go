@@ -21,8 +21,8 @@ var hosts = []struct {
 
 func loopback(t *testing.T) *space {
 	s := newSpace(t)
-	s.ip(t, "addr add fd00::1/128 dev lo nodad", "addr add fd00::9/128 dev lo nodad", "addr add 127.0.0.9/8 dev lo")
-	s.settle(t, "fd00::1", "fd00::9")
+	s.IP(t, "addr add fd00::1/128 dev lo nodad", "addr add fd00::9/128 dev lo nodad", "addr add 127.0.0.9/8 dev lo")
+	s.Settle(t, "fd00::1", "fd00::9")
 	return s
 }
 

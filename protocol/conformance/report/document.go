@@ -21,6 +21,7 @@ type Document struct {
 	Machine Machine       `json:"machine"`
 	// Command is the command line that made the runs.
 	Command string `json:"command"`
+	// Profile is empty if all runs come from other documents.
 	Profile string `json:"profile"`
 	Seed    uint64 `json:"seed"`
 	// Cases are those that have a result in a run, in the suite's order.
@@ -54,6 +55,37 @@ type Run struct {
 	Counts     Counts               `json:"counts"`
 	Lacks      []Lack               `json:"lacks,omitempty"`
 	Results    []conformance.Result `json:"results"`
+	// Origin is said of a run that was made for another document and added to this one.
+	Origin *Origin `json:"origin,omitempty"`
+}
+
+// Origin is what the document that a run was made for said of all its runs.
+type Origin struct {
+	Tool    string  `json:"tool"`
+	Machine Machine `json:"machine"`
+	Command string  `json:"command"`
+	Profile string  `json:"profile"`
+	Seed    uint64  `json:"seed"`
+}
+
+// Add takes the runs of another document in, each with its origin. What they say of cases counts where this document
+// knows nothing of them. Normalize is to be called afterwards.
+func (d *Document) Add(from *Document) {
+	known := map[string]bool{}
+	for _, c := range d.Cases {
+		known[c.ID] = true
+	}
+	for _, c := range from.Cases {
+		if !known[c.ID] {
+			d.Cases = append(d.Cases, c)
+		}
+	}
+	for _, r := range from.Runs {
+		if r.Origin == nil {
+			r.Origin = &Origin{from.Tool, from.Machine, from.Command, from.Profile, from.Seed}
+		}
+		d.Runs = append(d.Runs, r)
+	}
 }
 
 // ToleranceRow is one line of the tolerance table of a run's kind of target (rules.md §0.4).

@@ -26,6 +26,10 @@ var (
 type HTMLOptions struct {
 	// Captures gives the bytes of a case's pcapng file, which the page offers for download; nil or empty: none.
 	Captures func(run *Run, id string) []byte
+	// CaptureLink gives the way from the page to a case's pcapng file that lies beside it; nil or empty: none.
+	CaptureLink func(run *Run, id string) string
+	// Findings explain what did not pass.
+	Findings []Finding
 	// Repeat gives the command that runs one case again; nil: it is not said.
 	Repeat func(run *Run, id string) string
 }
@@ -80,6 +84,7 @@ type findingView struct {
 	Steps       []stepView
 	Attempts    []attemptView
 	Repeat      string
+	Explained   []Finding
 	Capture     template.URL
 	CaptureName string
 	StderrTail  string
@@ -197,6 +202,15 @@ func newFinding(run *Run, r *conformance.Result, o *HTMLOptions) findingView {
 			const kind = "data:application/octet-stream;base64,"
 			f.Capture = template.URL(kind + base64.StdEncoding.EncodeToString(b))
 		}
+	}
+	if o.CaptureLink != nil && f.Capture == "" {
+		if link := o.CaptureLink(run, r.Case); link != "" {
+			f.CaptureName = path.Base(link)
+			f.Capture = template.URL((&url.URL{Path: link}).EscapedPath())
+		}
+	}
+	if Noteworthy(r.Verdict) {
+		f.Explained = FindingsOf(o.Findings, run.Name, r.Case)
 	}
 	f.Shows = r.Verdict != conformance.Pass || len(r.Trace) > 0 || len(r.Values) > 0 || len(r.Earlier) > 0 ||
 		len(r.Notes) > 0

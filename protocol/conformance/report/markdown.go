@@ -19,8 +19,10 @@ func WriteMarkdown(w io.Writer, d *Document) error {
 		fmt.Fprintf(b, "- **%s** (`%s`%s): %s in %s\n", mdText(r.Name), mdCode(r.Target), mdVersion(r), r.Headline(),
 			short(r.Took))
 	}
-	fmt.Fprintf(b, "\nProfile `%s`, seed %d, %s, %s, %s/%s, %d CPUs.\n", d.Profile, d.Seed, d.Tool,
-		d.Started.UTC().Format("2006-01-02 15:04 UTC"), d.Machine.OS, d.Machine.Arch, d.Machine.CPUs)
+	if d.Profile != "" {
+		fmt.Fprintf(b, "\nProfile `%s`, seed %d, %s, %s, %s/%s, %d CPUs.\n", d.Profile, d.Seed, d.Tool,
+			d.Started.UTC().Format("2006-01-02 15:04 UTC"), d.Machine.OS, d.Machine.Arch, d.Machine.CPUs)
+	}
 	mdAreas(b, d)
 	for i := range d.Runs {
 		mdFindings(b, d, &d.Runs[i])

@@ -41,13 +41,6 @@ func WriteText(w io.Writer, d *Document, o TextOptions) error {
 	return p.err
 }
 
-// WriteFinding writes one result as WriteText does.
-func WriteFinding(w io.Writer, run *Run, r *conformance.Result, o TextOptions) error {
-	p := &printer{w: w, color: o.Color}
-	p.finding(run, r, &o)
-	return p.err
-}
-
 func (p *printer) findings(run *Run, o *TextOptions) {
 	for i := range run.Results {
 		if r := &run.Results[i]; Noteworthy(r.Verdict) {
@@ -229,7 +222,9 @@ func (p *printer) verdicts(d *Document) {
 		p.hang(p.paint(t, clean(run.Name))+": ", len([]rune(clean(run.Name)))+2,
 			fmt.Sprintf("%s of %d cases in %s", run.Headline(), run.Counts.Total(), short(run.Took)))
 	}
-	p.line(fmt.Sprintf("seed %d, profile %s", d.Seed, d.Profile))
+	if d.Profile != "" {
+		p.line(fmt.Sprintf("seed %d, profile %s", d.Seed, d.Profile))
+	}
 	if d.Command != "" {
 		p.hang(p.paint(faint, "repeat: "), 8, d.Command)
 	}

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/purewire/purewire/transports/sim"
+	"github.com/purewire/purewire/transports/sim/gallery"
 )
 
 // applications is a flow of every kind, of both families, over the lossy line of the scenario "lossy".
 func applications(t *testing.T) sim.Scenario {
 	t.Helper()
-	sc, ok := sim.Find("lossy")
-	if !ok {
-		t.Fatal("there is no scenario lossy")
+	sc, err := gallery.Scenario("lossy")
+	if err != nil {
+		t.Fatal(err)
 	}
 	sc.Duration, sc.Flows, sc.Faults, sc.NoStranger = 20*time.Second, nil, nil, true
 	for i := range sc.Networks {

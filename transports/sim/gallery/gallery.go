@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/purewire/purewire/transports/sim"
 	"github.com/purewire/purewire/transports/sim/scenario"
 )
 
@@ -54,4 +55,17 @@ func Load(name string) (*scenario.File, error) {
 		return nil, fmt.Errorf("gallery: there is no scenario %q", name)
 	}
 	return scenario.Parse(name+".yaml", text)
+}
+
+// Scenario is a new value of a scenario, without its expectations.
+func Scenario(name string) (sc sim.Scenario, err error) {
+	f, err := Load(name)
+	if err != nil {
+		return sc, err
+	}
+	c, err := f.Compile()
+	if err != nil {
+		return sc, err
+	}
+	return c.Scenario, nil
 }

@@ -1,7 +1,6 @@
 package gallery
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/purewire/purewire/transports/sim"
@@ -26,25 +25,6 @@ func run(t *testing.T, name string, seed uint64) sim.Result {
 	r := s.Run()
 	r.Expectations = j.Verdicts(&r)
 	return r
-}
-
-// The scenarios of the gallery that package sim has for its own tests are the same there.
-func TestSameAsTheEngine(t *testing.T) {
-	for _, sc := range sim.Scenarios() {
-		f, err := Load(sc.Name)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		c, err := f.Compile()
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if !reflect.DeepEqual(c.Scenario, sc) {
-			t.Errorf("%s\n%+v\n%+v", sc.Name, c.Scenario, sc)
-		}
-	}
 }
 
 // Every scenario has a question, an answer and expectations, and the expectations come true, on other seeds too: an

@@ -116,13 +116,7 @@ func census(t *testing.T, p *pageJSON) map[string]int {
 
 func roaming(t *testing.T) sim.Scenario {
 	t.Helper()
-	for _, s := range sim.Scenarios() {
-		if s.Name == "roaming" {
-			return s
-		}
-	}
-	t.Fatal("there is no scenario roaming")
-	return sim.Scenario{}
+	return stored(t, "roaming")
 }
 
 // The page has each datagram once with its fate, as the result counts them, and the same run is the same page.

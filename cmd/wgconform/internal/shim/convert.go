@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,18 +28,26 @@ var needWords = []struct {
 	{"sources", conformance.NeedSources},
 }
 
-// Addresses is a capability that no case needs as a whole: the op of its name.
-const Addresses = "addresses"
+// Capabilities that no case needs as a whole.
+const (
+	// Addresses is the op of its name.
+	Addresses = "addresses"
+	// Repeats is that the same seed and the same requests give the same bytes at the same times.
+	Repeats = "seed"
+	// Work is that public-key work costs what handshakeTime and handshakeWorkers say. A shim that has load without it
+	// comes under load by a flood, as a program does.
+	Work = "work"
+)
 
 // Words lists all names of capabilities.
 func Words() (words []string) {
 	for _, n := range needWords {
 		words = append(words, n.word)
 	}
-	return append(words, Addresses)
+	return append(words, Addresses, Repeats, Work)
 }
 
-// NeedOf gives what a word stands for; 0 for Addresses and for words that nobody knows.
+// NeedOf gives what a word stands for; 0 for what no case needs and for words that nobody knows.
 func NeedOf(word string) conformance.Need {
 	for _, n := range needWords {
 		if n.word == word {
@@ -49,7 +58,7 @@ func NeedOf(word string) conformance.Need {
 }
 
 // Greet describes a target to the runner.
-func Greet(c conformance.Capabilities, addresses bool) *Greeting {
+func Greet(c conformance.Capabilities, o *Options) *Greeting {
 	g := &Greeting{Protocol: Version, Name: c.Name, Version: c.Version, Layer: string(c.Layer), Kind: c.Kind,
 		Capabilities: []string{}, Lacks: map[string]string{}}
 	if g.Layer == "" {
@@ -63,23 +72,26 @@ func Greet(c conformance.Capabilities, addresses bool) *Greeting {
 			g.Lacks[n.word] = c.Lacks[n.need]
 		}
 	}
-	if addresses {
-		g.Capabilities = append(g.Capabilities, Addresses)
-	}
+	g.Capabilities = append(g.Capabilities, o.Has...)
+	maps.Copy(g.Lacks, o.Lacks)
 	return g
 }
 
 // setup is how an instance is to start.
 func (r *Request) setup() conformance.Setup {
+	var seed Seed
+	if r.Seed != nil {
+		seed = *r.Seed
+	}
 	return conformance.Setup{
-		Name: r.Instance, Seed: uint64(r.Seed), Wall: r.Wall.Time(), Local4: r.Local4, Local6: r.Local6,
+		Name: r.Instance, Seed: uint64(seed), Wall: r.Wall.Time(), Local4: r.Local4, Local6: r.Local6,
 		Config: r.Config.change(), HandshakeTime: time.Duration(r.HandshakeTime), HandshakeWorkers: r.HandshakeWorkers,
 	}
 }
 
 // Opening is the request that makes an instance.
 func Opening(instance string, s conformance.Setup) *Request {
-	return &Request{Op: OpOpen, Instance: instance, Seed: Seed(s.Seed), Wall: WallOf(s.Wall), Local4: s.Local4,
+	return &Request{Op: OpOpen, Instance: instance, Seed: new(Seed(s.Seed)), Wall: WallOf(s.Wall), Local4: s.Local4,
 		Local6: s.Local6, Config: ChangeOf(s.Config), HandshakeTime: int64(s.HandshakeTime),
 		HandshakeWorkers: s.HandshakeWorkers}
 }

@@ -43,7 +43,7 @@ type Request struct {
 	Runner   string `json:"runner,omitzero"`
 
 	// open
-	Seed             Seed         `json:"seed,omitzero"`
+	Seed             *Seed        `json:"seed,omitzero"`
 	Local4           netip.Prefix `json:"local4,omitzero"`
 	Local6           netip.Prefix `json:"local6,omitzero"`
 	Config           *Change      `json:"config,omitzero"`
@@ -58,8 +58,8 @@ type Request struct {
 	Change     *Change        `json:"change,omitzero"`
 	Until      *timers.Time   `json:"until,omitzero"`
 	Pause      bool           `json:"pause,omitzero"`
-	Connection int            `json:"connection,omitzero"`
-	Text       Text           `json:"text,omitzero"`
+	Connection int            `json:"connection,omitzero"` // from 1 on
+	Text       *Text          `json:"text,omitzero"`
 	Close      bool           `json:"close,omitzero"`
 	Add        []netip.Prefix `json:"add,omitzero"`
 	Remove     []netip.Prefix `json:"remove,omitzero"`

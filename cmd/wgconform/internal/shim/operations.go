@@ -61,7 +61,11 @@ var operations = map[string]func(i *instance, r *Request, reply *Reply, at timer
 		return err
 	},
 	OpUAPI: func(i *instance, r *Request, reply *Reply, _ timers.Time) error {
-		text, eof, err := i.talk(r.Connection, string(r.Text), r.Close)
+		var said Text
+		if r.Text != nil {
+			said = *r.Text
+		}
+		text, eof, err := i.talk(r.Connection, string(said), r.Close)
 		if err == nil {
 			reply.Text, reply.EOF = (*Text)(&text), eof
 		}

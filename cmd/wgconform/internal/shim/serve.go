@@ -26,8 +26,10 @@ type Talker interface {
 
 // Options are what Serve has to know besides the factory. The zero value is ready.
 type Options struct {
-	// Addresses says that subjects are conformance.HostSubjects.
-	Addresses bool
+	// Has are those of Addresses, Repeats and Work that the subjects have, the first being conformance.HostSubjects.
+	Has []string
+	// Lacks says why they do not have the others.
+	Lacks map[string]string
 	// Go runs the body of an instance, from its birth to its end, on a goroutine of its own: nil is the go statement.
 	// Everything that is called for an instance, the factory's New included, is called there. A factory whose
 	// subjects live in bubbles of testing/synctest makes the bubble here.
@@ -94,7 +96,7 @@ func (s *server) dispatch(r *Request) *Reply {
 	case r.Op == OpHello && r.Protocol != Version:
 		return &Reply{Error: fmt.Sprintf("protocol %d: this shim speaks %d", r.Protocol, Version)}
 	case r.Op == OpHello:
-		return &Reply{Greeting: Greet(s.f.Capabilities(), s.o.Addresses)}
+		return &Reply{Greeting: Greet(s.f.Capabilities(), &s.o)}
 	case operations[r.Op] == nil && r.Op != OpOpen && r.Op != OpClose:
 		return &Reply{Unsupported: fmt.Sprintf("there is no op %q", r.Op)}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func converse(t *testing.T, lines ...string) (replies []shim.Reply, raw []string
 	t.Helper()
 	var out bytes.Buffer
 	err := shim.Serve(context.Background(), strings.NewReader(strings.Join(lines, "\n")+"\n"), &out,
-		coretarget.Factory{}, shim.Options{Addresses: true})
+		coretarget.Factory{}, shim.Options{Has: []string{shim.Addresses}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +142,21 @@ func TestDeadlineForms(t *testing.T) {
 		}
 		if b, err := shim.Encode(&r); err != nil || strings.TrimSpace(string(b)) != text {
 			t.Errorf("%s becomes %s (%v)", text, b, err)
+		}
+	}
+}
+
+// What no case needs is said as the shim has it, with the reason where it lacks it.
+func TestGreet(t *testing.T) {
+	g := shim.Greet(coretarget.Factory{}.Capabilities(),
+		&shim.Options{Has: []string{shim.Work}, Lacks: map[string]string{shim.Repeats: "no seed"}})
+	if !slices.Contains(g.Capabilities, shim.Work) || slices.Contains(g.Capabilities, shim.Addresses) ||
+		g.Lacks[shim.Repeats] != "no seed" {
+		t.Errorf("%+v", g)
+	}
+	for _, word := range g.Capabilities {
+		if !slices.Contains(shim.Words(), word) {
+			t.Errorf("%q is not among the words", word)
 		}
 	}
 }

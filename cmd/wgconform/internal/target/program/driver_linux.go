@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
+	"github.com/purewire/purewire/cmd/wgconform/internal/uapitext"
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
@@ -72,7 +73,7 @@ func (d *driver) Start() error {
 
 // Set implements realtime.Driver.
 func (d *driver) Set(c *conformance.Change) error {
-	_, err := d.ask(setText(c))
+	_, err := d.ask(uapitext.Set(c))
 	return err
 }
 
@@ -82,7 +83,7 @@ func (d *driver) State() (conformance.State, error) {
 	if err != nil {
 		return conformance.State{}, err
 	}
-	return parseState(lines, realtime.PublicKey)
+	return uapitext.State(lines)
 }
 
 // ask makes a request. A program that does not answer any more is as good as dead, and worse for those who wait for
