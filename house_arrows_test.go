@@ -122,6 +122,7 @@ var arrows = []arrow{
 		list(std, "timers", "cmd/wgconform/internal/target/realtime", "protocol/conformance", "protocol/conformance/peer",
 			"golang.org/x/sys/...", "github.com/goccy/go-yaml/..."),
 		nil,
+	},
 	// Its other end, and the check of shims, see them from outside only.
 	{
 		"cmd/wgconform/internal/target/shim",
