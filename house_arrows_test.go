@@ -105,6 +105,13 @@ var arrows = []arrow{
 			"golang.org/x/sys/...", "mvdan.cc/sh/v3/shell"),
 		list("protocol/conformance/peer"),
 	},
+	// The kernel's interfaces are made by rtnetlink and configured by WireGuard's own netlink family, which wgctrl speaks.
+	{
+		"cmd/wgconform/internal/target/kernel",
+		list(std, "timers", "cmd/wgconform/internal/target/realtime", "protocol/conformance", "golang.org/x/sys/...",
+			"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.zx2c4.com/wireguard/wgctrl/..."),
+		nil,
+	},
 	// What the programs have in common is how they are called, nothing of what they do. Its part for test scripts is for
 	// tests alone, and has a row so that it is linked into no program.
 	{"cmd/internal/shell", list(std, "github.com/spf13/cobra"), nil},

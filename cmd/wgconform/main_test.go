@@ -16,14 +16,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/purewire/purewire/cmd/internal/shell/shelltest"
+	"github.com/purewire/purewire/cmd/wgconform/internal/shim"
 	"github.com/purewire/purewire/protocol"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
 	"github.com/purewire/purewire/protocol/protocoltest"
 )
 
-// TestMain makes two programs for the scripts: wgconform, with one more kind of target, bad:DEFECT, a core that is
-// broken on purpose; and demo, the same with a suite of a few cases that end in every way there is.
+// TestMain makes programs for the scripts: coreshim, a shim of the core; wgconform, with one more kind of target,
+// bad:DEFECT, a core that is broken on purpose; and demo, the same with a suite of a few cases that end in every way
+// there is.
 func TestMain(m *testing.M) {
 	run := func(cases func() iter.Seq[conformance.Case]) func() {
 		return func() {
@@ -35,8 +37,17 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"udpecho":   udpEcho,
 		"wgconform": run(conformance.Cases),
+		"coreshim":  coreShim,
 		"demo":      run(func() iter.Seq[conformance.Case] { return slices.Values(demoCases()) }),
 	})
+}
+
+func coreShim() {
+	o := shim.Options{Has: []string{shim.Addresses, shim.Repeats, shim.Work}}
+	if err := shim.Serve(context.Background(), os.Stdin, os.Stdout, coretarget.Factory{}, o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 }
 
 func openBad(_ context.Context, defect string, _ targetOptions) (conformance.Factory, error) {

@@ -91,7 +91,7 @@ func (s *session) execute(ctx context.Context, targets []namedTarget) (err error
 		}
 	}
 	s.doc.Tool, s.doc.Started, s.doc.Took = version(), began, time.Since(began)
-	s.doc.Machine = report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Kernel: kernel()}
+	s.doc.Machine = report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Kernel: kernelRelease()}
 	s.doc.Command, s.doc.Profile, s.doc.Seed = s.command, s.selection.profile, s.selection.seed
 	s.doc.Normalize()
 	return nil
@@ -100,8 +100,8 @@ func (s *session) execute(ctx context.Context, targets []namedTarget) (err error
 // one makes one run.
 func (s *session) one(ctx context.Context, f conformance.Factory, t namedTarget) error {
 	caps := f.Capabilities()
-	run := report.Run{Name: t.name, Target: t.target, Version: caps.Version, Kind: caps.Kind, Virtual: caps.Virtual,
-		Started: time.Now(), Tolerances: report.Tolerances(caps), Lacks: report.Lacking(caps)}
+	run := report.Run{Name: t.name, Target: t.target, Version: caps.Version, Kind: caps.Kind, HZ: caps.HZ,
+		Virtual: caps.Virtual, Started: time.Now(), Tolerances: report.Tolerances(caps), Lacks: report.Lacking(caps)}
 	if run.Name == "" {
 		run.Name = shortName(caps.Name)
 	}
@@ -165,8 +165,8 @@ func (s *session) repeat(run *report.Run, id string) string {
 
 func (s *session) tell(format string, args ...any) { fmt.Fprintf(s.p.stderr, format, args...) }
 
-// kernel is the release of the running kernel, where it is easy to know.
-func kernel() string {
+// kernelRelease is the release of the running kernel, where it is easy to know.
+func kernelRelease() string {
 	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return ""

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/kernel"
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/remote"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
@@ -33,6 +34,7 @@ func targetKinds() []targetKind {
 		{"core", "", "this project's own core, in process and in virtual time", openCore},
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
+		{"kernel", "", "the WireGuard of the running Linux kernel (root)", openKernel},
 		{"remote", "FILE.yaml", "any device reachable over UDP, as FILE.yaml describes it (Linux); see init-remote",
 			openRemote},
 		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
@@ -52,6 +54,10 @@ func openProgram(ctx context.Context, command string, o targetOptions) (conforma
 
 func openRemote(ctx context.Context, file string, o targetOptions) (conformance.Factory, error) {
 	return remote.New(ctx, file, o.tolerances, os.Stderr)
+}
+
+func openKernel(ctx context.Context, _ string, o targetOptions) (conformance.Factory, error) {
+	return kernel.New(ctx, o.tolerances)
 }
 
 func openShim(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {

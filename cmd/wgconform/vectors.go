@@ -14,7 +14,7 @@ func (p *program) vectorsCommand() *cobra.Command {
 		Short: "Print test vectors: handshakes with every intermediate value, KDF, macs, cookies, low-order points",
 		Long: `Print test vectors for those who write an implementation: whole handshakes with every intermediate value and
 the messages that follow, the parts that they are made of, and messages that must be refused. The same seed gives the
-same vectors for ever. docs/vectors.schema.json describes the JSON.`,
+same vectors. docs/vectors.schema.json describes the JSON.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v, err := bringup.NewVectors(seed)

@@ -47,6 +47,7 @@ const (
 	NeedIPv6                       // outer IPv6
 	NeedHost                       // its host's own stack can use the interface
 	NeedSources                    // the tester may send from many addresses
+	NeedErrors                     // the ICMP errors that it makes up for its host are seen
 )
 
 // Capabilities are what a target can do.
@@ -58,6 +59,8 @@ type Capabilities struct {
 	Virtual bool            // its time is ours
 	// Kind picks the column of the tolerance table (rules.md §0.4): "exact", "go", "kernel", "poll250", "remote".
 	Kind string
+	// HZ is how often a second the timers of a "kernel" are looked at. It makes that column exact; 0: not known.
+	HZ int
 	// Layer is how much of WireGuard it is; empty: LayerDevice. See Beyond.
 	Layer Layer
 	// RTT is added to every upper bound: what the way to the target and back takes.
@@ -67,6 +70,9 @@ type Capabilities struct {
 	Single bool
 	// Given is what the target is like if it was configured before the run and stays so; nil: it can be configured.
 	Given *Given
+	// Pace is the time between two initiations to an instance that cases share; 0: 25 ms. A target for which the suite
+	// and the subject have one slow processor between them wants more.
+	Pace time.Duration
 }
 
 // Case is one test: something is done to a subject, and one thing decides.

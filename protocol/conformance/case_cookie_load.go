@@ -206,32 +206,33 @@ func limited(t *T) {
 	var peers []*Peer
 	cookie := map[*Peer][]byte{}
 	for len(peers) < 24 {
-		t.Overload()
 		var some []*Peer
-		var first Stamp
+		var ask []Datagram
 		for range 12 {
 			p := t.NewPeer(PeerOptions{})
 			if len(peers)+len(some) > 0 {
 				p.Addr = netip.AddrPortFrom(slices.Concat(peers, some)[0].Addr.Addr(), p.Addr.Port())
 				p.Addr = p.NewPort()
 			}
-			if at := p.Send(p.Initiate(peer.Spec{}).Bytes); len(some) == 0 {
-				first = at
-			}
+			ask = append(ask, p.Datagram(p.Initiate(peer.Spec{}).Bytes))
 			some = append(some, p)
 		}
+		t.Overload() // which lasts a second: all is ready by now
+		first := t.Input(ask...)
 		for _, p := range some {
 			t.Premise(func() { cookie[p] = p.Expect(CookieReply, t.Between(first, 0, time.Second)).Cookie })
 		}
 		peers = append(peers, some...)
 		t.Wait(1100 * time.Millisecond)
 	}
-	t.Overload()
-	t.Forget()
+	var all []Datagram
 	for _, p := range peers {
 		t.Equal("the address of all", p.Addr.Addr(), peers[0].Addr.Addr())
-		p.Send(p.Initiate(peer.Spec{Cookie: cookie[p]}).Bytes)
+		all = append(all, p.Datagram(p.Initiate(peer.Spec{Cookie: cookie[p]}).Bytes))
 	}
+	t.Overload()
+	t.Forget()
+	t.Input(all...)
 	taken := 0
 	for _, g := range t.Gather(Handshake, 3*time.Second) {
 		if _, ours := cookie[g.Peer]; ours {

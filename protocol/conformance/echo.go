@@ -95,9 +95,9 @@ func (t *T) packet(src, dst netip.Addr, n int) []byte {
 	case g.service(src).IsValid():
 		return UDP(g.service(src), to, text)
 	case toHost && g.echoes():
-		return ping(src, dst, request(src), append([]byte{1, 1, 1, 1}, text...))
+		return ping(src, dst, echoType(src), append([]byte{1, 1, 1, 1}, text...))
 	case g.echoes():
-		return turned(ping(dst, src, request(src), append([]byte{1, 1, 1, 1}, text...)))
+		return turned(ping(dst, src, echoType(src), append([]byte{1, 1, 1, 1}, text...)))
 	}
 	return UDP(from, to, text)
 }
@@ -137,7 +137,7 @@ func (g *Given) answered(b []byte) bool {
 	case proto == 17:
 		return slices.Contains(g.EchoUDP, netip.AddrPortFrom(dst, binary.BigEndian.Uint16(p[2:])))
 	case proto == 1 || proto == 58:
-		return slices.Contains(g.EchoPing, dst) && p[0] == request(dst)
+		return slices.Contains(g.EchoPing, dst) && p[0] == echoType(dst)
 	}
 	return false
 }

@@ -21,7 +21,8 @@ type hub struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	asked   []func()
+	asked   []request
+	delays  []delay     // the latest, in order
 	reached timers.Time // everything up to here was taken
 	boxes   map[*T]*box
 	addrs   map[netip.AddrPort]*T
@@ -29,10 +30,28 @@ type hub struct {
 	inner   map[netip.Prefix]*T
 	next    int
 	paced   time.Time
+	pacing  time.Duration
 	died    string
 	closed  bool
 	strays  []stray
 }
+
+// request is what a case asks the subject's goroutine to do.
+type request struct {
+	do   func()
+	when time.Time
+}
+
+// delay is that a request had to wait for long: so many cases ask that the processor does not suffice.
+type delay struct {
+	until time.Time
+	d     time.Duration
+}
+
+const (
+	delayKept = 100 * time.Millisecond
+	keptDelay = 1000
+)
 
 // stray is a datagram to an address that no case has.
 type stray struct {
@@ -51,7 +70,7 @@ type box struct {
 const poll = 2 * time.Millisecond
 
 func newHub(ctx context.Context, s Subject, only bool) *hub {
-	h := &hub{ctx: ctx, s: s, only: only, done: make(chan struct{}), boxes: map[*T]*box{},
+	h := &hub{ctx: ctx, s: s, only: only, done: make(chan struct{}), pacing: paceTime, boxes: map[*T]*box{},
 		addrs: map[netip.AddrPort]*T{}, hosts: map[netip.Addr]*T{}, inner: map[netip.Prefix]*T{}}
 	h.real, _ = s.(RealTimeSubject)
 	h.reached = s.Now()
@@ -74,8 +93,9 @@ func (h *hub) serve() {
 			}
 		}
 		h.mu.Unlock()
-		for _, f := range asked {
-			f()
+		for _, r := range asked {
+			h.delayed(time.Since(r.when))
+			r.do()
 			if !h.dead() {
 				h.take()
 			}
@@ -93,6 +113,30 @@ func (h *hub) serve() {
 		h.s.Advance(until)
 		h.take()
 	}
+}
+
+// delayed remembers how long a request had to wait.
+func (h *hub) delayed(d time.Duration) {
+	if d < delayKept {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.delays = append(h.delays, delay{time.Now(), d}); len(h.delays) > keptDelay {
+		h.delays = h.delays[keptDelay/2:]
+	}
+}
+
+// longestDelay is how long a request had to wait at most, of those that were served lately.
+func (h *hub) longestDelay(lately time.Duration) (longest time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, d := range h.delays {
+		if time.Since(d.until) < lately {
+			longest = max(longest, d.d)
+		}
+	}
+	return longest
 }
 
 // take gives the outputs to their cases and wakes those that wait for them or for this time.
@@ -260,11 +304,11 @@ func (h *hub) do(f func(Subject)) {
 		h.mu.Unlock()
 		panic(&outcome{verdict: Broken, reason: "the instance was closed while the case ran"})
 	}
-	h.asked = append(h.asked, func() {
+	h.asked = append(h.asked, request{func() {
 		defer func() { done <- recover() }()
 		h.refuse()
 		f(h.s)
-	})
+	}, time.Now()})
 	h.mu.Unlock()
 	h.wake()
 	if p := <-done; p != nil {
@@ -346,7 +390,7 @@ func (h *hub) pace(n int) {
 		h.paced = now
 	}
 	turn := h.paced
-	h.paced = h.paced.Add(time.Duration(n) * paceTime)
+	h.paced = h.paced.Add(time.Duration(n) * h.pacing)
 	h.mu.Unlock()
 	timer := time.NewTimer(turn.Sub(now))
 	defer timer.Stop()

@@ -21,7 +21,7 @@ func UDP(src, dst netip.AddrPort, payload []byte) []byte {
 
 // Echo builds an ICMP or ICMPv6 echo request with right checksums.
 func Echo(src, dst netip.Addr, id, seq uint16, payload []byte) []byte {
-	return ping(src, dst, request(src), echoBody(id, seq, payload))
+	return ping(src, dst, echoType(src), echoBody(id, seq, payload))
 }
 
 // EchoReply builds an echo reply.
@@ -37,8 +37,8 @@ func echoBody(id, seq uint16, payload []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, id), seq), payload...)
 }
 
-// request is the type of an echo request of an address's family.
-func request(a netip.Addr) byte {
+// echoType is the type of an echo request of an address's family.
+func echoType(a netip.Addr) byte {
 	if a.Is6() {
 		return 128
 	}

@@ -260,6 +260,9 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 	r.failed.Store(0)
 	h := newHub(ctx, s, c.Isolation != Shared || c.Run != nil)
 	h.setup = setup
+	if r.caps.Pace > 0 {
+		h.pacing = r.caps.Pace
+	}
 	return h, setup, nil
 }
 
@@ -289,11 +292,17 @@ func (r *realRunner) attempt(t *T, h *hub) (Result, bool) {
 	return res, died
 }
 
-// excuse takes a failure for none if the machine stood still for long shortly before: what the case counted on, that
-// its answer would be in time for one, may not have been so, although the deciding window was.
+// excuse takes a failure for none if the machine stood still for long shortly before, or was too slow for all that was
+// asked: what the case counted on, that its answer would be in time for one, may not have been so, although the
+// deciding window was.
 func (h *hub) excuse(r *Result) {
 	const shortly, long = 10 * time.Second, 300 * time.Millisecond
 	if (r.Verdict != Fail && r.Verdict != Warn) || h.real == nil || h.dead() {
+		return
+	}
+	if d := h.longestDelay(shortly); d > long {
+		r.Verdict, r.Reason = Inconclusive, fmt.Sprintf("the suite was %v late with something shortly before: %s",
+			d.Round(time.Millisecond), r.Reason)
 		return
 	}
 	defer func() { _ = recover() }() // it dies just now, or the run was ended

@@ -58,6 +58,9 @@ func (c *clocked) Input(_ timers.Time, in []conformance.Datagram) conformance.St
 			c.out.Died = "exit status 3: out of cheese"
 		}
 	}
+	if len(in) == 1 && len(in[0].Bytes) == 1 && in[0].Bytes[0] == 0xdd {
+		time.Sleep(800 * time.Millisecond)
+	}
 	return c.Subject.Input(c.Now(), in)
 }
 
@@ -186,6 +189,32 @@ func TestRepetition(t *testing.T) {
 	}
 	if f.open.Load() != 0 || f.most.Load() > 4 {
 		t.Errorf("%d instances left, %d at once", f.open.Load(), f.most.Load())
+	}
+}
+
+// TestLate: what fails while the suite itself is late is repeated, and is not flaky.
+func TestLate(t *testing.T) {
+	f := newClocked(false)
+	begun := make(chan struct{})
+	tries := 0
+	all := collect(t, f,
+		small("t/blocks", func(t *conformance.T) {
+			t.TryConfigure(conformance.Change{}) // the instance is there
+			close(begun)
+			t.Peer().Send([]byte{0xdd})
+		}),
+		small("t/late", func(t *conformance.T) {
+			if tries++; tries > 1 {
+				return
+			}
+			<-begun
+			time.Sleep(100 * time.Millisecond)
+			t.State()
+			t.Fail("an answer in time", "none")
+		}))
+	r := all["t/late"]
+	if r.Verdict != conformance.Pass || r.Attempts != 2 || !strings.Contains(r.Earlier[0].Reason, "late with something") {
+		t.Errorf("%s after %d attempts: %+v", r.Verdict, r.Attempts, r.Earlier)
 	}
 }
 

@@ -83,7 +83,7 @@ func lacking(c Case, caps Capabilities) string {
 			break
 		}
 	}
-	for n := Need(1); n <= NeedSources; n <<= 1 {
+	for n := Need(1); n <= NeedErrors; n <<= 1 {
 		if needs&n == 0 || caps.Has&n != 0 {
 			continue
 		}

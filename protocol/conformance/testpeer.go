@@ -249,16 +249,26 @@ func (p *Peer) SendTOS(from netip.AddrPort, b []byte, tos byte) Stamp {
 
 // SendTo also says to which of the host's addresses and ports.
 func (p *Peer) SendTo(local, from netip.AddrPort, b []byte, tos byte) Stamp {
+	if peer.KindOf(b) == peer.KindInitiation {
+		p.t.turn()
+	}
+	return p.t.Input(p.datagram(local, from, b, tos))
+}
+
+// Datagram is what Send sends, for who sends several at once (T.Input).
+func (p *Peer) Datagram(b []byte) Datagram {
+	return p.datagram(p.t.hostFor(p.Addr.Addr()), p.Addr, b, 0)
+}
+
+// datagram remembers a handshake message, to know what an answer is about.
+func (p *Peer) datagram(local, from netip.AddrPort, b []byte, tos byte) Datagram {
 	if k := peer.KindOf(b); k == peer.KindInitiation || k == peer.KindResponse {
 		p.sent[peer.Sender(b)] = b
-		if k == peer.KindInitiation {
-			p.t.turn()
-		}
 	}
 	if peer.KindOf(b) == peer.KindTransport {
 		p.from = from
 	}
-	return p.t.Input(Datagram{Local: local, Remote: from, TOS: tos, Bytes: b})
+	return Datagram{Local: local, Remote: from, TOS: tos, Bytes: b}
 }
 
 // Timestamp gives the present time as TAI64N, greater than every one before.

@@ -50,6 +50,9 @@ func (c Capabilities) Tolerances() []Tolerance {
 	if !known {
 		row = late["remote"]
 	}
+	if c.Kind == "kernel" && c.HZ > 0 {
+		row = wheelLate(c.HZ)
+	}
 	wheel := c.Kind == "kernel" || c.Kind == "remote" || !known
 	t := []Tolerance{
 		{Prompt, 300e6, 0, 0, false},
@@ -57,7 +60,7 @@ func (c Capabilities) Tolerances() []Tolerance {
 		{Passive, 10e9, 0, row[1], false},
 		{DeadPeer, 15e9, jitterMaximum, row[2], false},
 		{Persistent, 0, 0, row[3], wheel},
-		{Erasure, 540e9, 0, row[4], wheel},
+		{Erasure, 540e9, 0, row[4], wheel && row[4] == 0},
 		{AgeCheck, 0, 0, row[5], false},
 	}
 	if !c.Virtual {
@@ -66,6 +69,23 @@ func (c Capabilities) Tolerances() []Tolerance {
 		}
 	}
 	return t
+}
+
+// wheelLate is the column of a kernel that looks at its timers hz times a second. Its wheel has levels of 64 places,
+// each 8 times as coarse as the one below: what is not due within 63 places of a level belongs to the next one, and is
+// rounded up there, to the next place (kernel/time/timer.c). Persistent keepalives have no one time: theirs is the
+// table's.
+func wheelLate(hz int) [6]time.Duration {
+	tick := time.Second / time.Duration(hz)
+	late := func(d time.Duration) time.Duration {
+		place := tick
+		for d >= 63*place {
+			place *= 8
+		}
+		return place + tick // and one in which it was set
+	}
+	return [6]time.Duration{late(5*time.Second + jitterMaximum), late(10 * time.Second),
+		late(15*time.Second + jitterMaximum), 300 * time.Millisecond, late(540 * time.Second), tick}
 }
 
 func (c Capabilities) tolerance(q Quantity) Tolerance {

@@ -39,7 +39,11 @@ func (l *lab) silent(i *peer.Initiation) *Diagnosis {
 		return d
 	}
 	if d := l.listen(); d != nil {
-		d.Evidence = "it makes the same mistake in its own initiation: " + d.Evidence
+		if len(d.Codes) > 0 {
+			d.Evidence = "it makes the same mistake in its own initiation: " + d.Evidence
+		} else {
+			d.Evidence = "its own initiation is wrong too, and " + d.Evidence
+		}
 		return d
 	}
 	d := unknown("it answers no initiation: neither a right one nor one with any known mistake. Does it listen on that "+

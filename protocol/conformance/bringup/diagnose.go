@@ -22,6 +22,7 @@ type Diagnosis struct {
 	Parting *Parting `json:"parting,omitempty"`
 	// Message is what was looked at, and Fields its parts.
 	Message Hex          `json:"message,omitempty"`
+	Probe   bool         `json:"probe,omitempty"` // the message is the tester's, with the mistake in it
 	Fields  []peer.Field `json:"fields,omitempty"`
 	// Steps is the key schedule as it should be, for comparison with what the subject can print.
 	Steps []Step `json:"steps,omitempty"`
@@ -67,7 +68,7 @@ func did(code, cause string, rules ...string) *Diagnosis {
 
 // unknown is the diagnosis if nothing known explains the bytes.
 func unknown(cause string, rules ...string) *Diagnosis {
-	return &Diagnosis{Cause: cause, Evidence: "none of the known mistakes explains it", Rules: rules}
+	return &Diagnosis{Codes: []string{}, Cause: cause, Evidence: "none of the known mistakes explains it", Rules: rules}
 }
 
 // product is X25519; zeros for a point of low order.

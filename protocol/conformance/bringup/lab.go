@@ -145,6 +145,7 @@ func (l *lab) probed(m mistakes, r macRule, b []byte, right, wrong []Step) *Diag
 		if m[0] == "timestamp-little-endian" || m[0] == "timestamp-unix" || m[0] == "timestamp-milliseconds" {
 			d.Cause = "its reading of the timestamp: " + d.Cause
 		}
+		d.Probe = true
 		return d.of(b)
 	}
 	code, text := r.diagnosis("mac1", mac1At(len(b)))
@@ -152,7 +153,7 @@ func (l *lab) probed(m mistakes, r macRule, b []byte, right, wrong []Step) *Diag
 	zero := macRule{}
 	want := zero.sum(zero.macKey(me.Static.Public, me.Remote), b[:at])
 	return (&Diagnosis{Codes: []string{code}, Cause: "its check of mac1: " + text, Evidence: evidence,
-		Rules: []string{"COOKIE-01", "CRYPTO-03", "CRYPTO-05"},
+		Rules: []string{"COOKIE-01", "CRYPTO-03", "CRYPTO-05"}, Probe: true,
 		Parting: &Parting{Step: "mac1", Formula: `mac1 = M(H("mac1----" ‖ public key of the receiver), message before mac1)`,
 			Name: "mac1", Expected: want, Actual: bytes.Clone(b[at : at+16])}}).of(b)
 }

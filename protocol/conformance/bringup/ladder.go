@@ -133,7 +133,7 @@ func (l *ladder) mac(key []byte, parts ...[]byte) []byte {
 	var h hash.Hash
 	switch {
 	case l.has("kdf-keyed"):
-		h, _ = blake2s.New256(key) // keys have 32 bytes
+		return keyed(key, parts...)
 	case l.has("hmac-block-32"):
 		h = hmac.New(func() hash.Hash { return block{l.newHash(), 32} }, key)
 	case l.has("hmac-block-128"):
@@ -147,11 +147,23 @@ func (l *ladder) mac(key []byte, parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
+// keyed is BLAKE2s with a key parameter, which has 32 bytes here, or none.
+func keyed(key []byte, parts ...[]byte) []byte {
+	h, _ := blake2s.New256(key)
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(nil)
+}
+
 // kdf is D(n) of the rules with the chaining value.
 func (l *ladder) kdf(n int, input []byte) (out [][]byte) {
 	root := l.mac(l.c, input)
-	if l.has("kdf-arguments") {
+	switch {
+	case l.has("kdf-arguments"):
 		root = l.mac(input, l.c)
+	case l.has("kdf-extract-keyed"):
+		root = keyed(l.c, input)
 	}
 	first := byte(1)
 	if l.has("kdf-from-zero") {
@@ -163,7 +175,11 @@ func (l *ladder) kdf(n int, input []byte) (out [][]byte) {
 		if l.has("kdf-unchained") {
 			chained = nil
 		}
-		last = l.mac(root, chained, []byte{first + byte(i)})
+		number := []byte{first + byte(i)}
+		last = l.mac(root, chained, number)
+		if l.has("kdf-expand-keyed") {
+			last = keyed(root, chained, number)
+		}
 		out = append(out, last)
 	}
 	if n == 2 && l.has("kdf-order") {

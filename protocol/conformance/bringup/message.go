@@ -41,6 +41,9 @@ func (m mistakes) timestamp(right peer.Timestamp) []byte {
 	case m.has("timestamp-milliseconds"):
 		label = (label-1<<62-10)*1000 + uint64(nanos)/1e6
 	}
+	if m.has("timestamp-little-endian") {
+		label &^= 0xff // else it may be of the far future to who reads it rightly, and nothing later would be answered
+	}
 	b := binary.BigEndian.AppendUint64(nil, label)
 	b = binary.BigEndian.AppendUint32(b, nanos)
 	if m.has("timestamp-little-endian") {

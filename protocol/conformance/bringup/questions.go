@@ -30,8 +30,12 @@ const longest = 60 * time.Second
 
 // of makes a case of the question for the runner; what is found out goes to d.
 func (q *Question) of(d **Diagnosis) conformance.Case {
+	needs := q.Needs
+	if needs != 0 { // the peer's inner addresses are to be the tester's choice; a key of any peer does for the others
+		needs |= conformance.NeedConfigure
+	}
 	return conformance.Case{ID: "bringup/" + q.ID, Rules: q.Rules, Level: conformance.Must,
-		Isolation: conformance.Shared, Needs: q.Needs | conformance.NeedConfigure, Title: q.Title,
+		Isolation: conformance.Shared, Needs: needs, Title: q.Title,
 		Why: "Everything after it relies on it.", Lasts: longest,
 		Run: func(t *conformance.T) {
 			*d = nil

@@ -61,7 +61,12 @@ func askForged(l *lab) {
 }
 
 func askReplay(l *lab) {
-	at := peer.TAI64N(l.wall().Add(time.Second).Truncate(time.Second).Add(0x10000000))
+	// A moment whose last byte is zero, greater than all before and not of the future, which would spoil the peer's key on
+	// a device that cannot be reset.
+	begin := l.wall()
+	when := begin.Truncate(time.Second).Add(time.Second + 0x10000000)
+	l.Wait(when.Sub(begin) + 10*time.Millisecond)
+	at := peer.TAI64N(when)
 	first := l.p.Initiate(peer.Spec{Timestamp: &at})
 	l.p.Send(first.Bytes)
 	if g := l.first(); g == nil || g.Kind != peer.KindResponse {

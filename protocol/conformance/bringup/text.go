@@ -100,7 +100,10 @@ func (d *Diagnosis) values(b *strings.Builder) {
 			digits(b, "    actual    ", p.Actual)
 		}
 	}
-	if len(d.Fields) > 0 {
+	switch {
+	case len(d.Fields) > 0 && d.Probe:
+		b.WriteString("\n  the message that it takes: the tester's, with the mistake in it\n")
+	case len(d.Fields) > 0:
 		b.WriteString("\n  the message\n")
 	}
 	for _, f := range d.Fields {

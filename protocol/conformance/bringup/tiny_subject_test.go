@@ -305,6 +305,10 @@ func (d *tinySubject) newer(p *tinyPeer, stamp []byte) bool {
 }
 
 func (d *tinySubject) answer(p *tinyPeer, s *tinyState, b []byte) {
+	if d.is("cookie-at-once") {
+		d.emit(p.endpoint, append(append([]byte{3, 0, 0, 0}, b[4:8]...), d.draw(56)...))
+		return
+	}
 	private := d.draw(32)
 	if d.is("ephemeral-constant") {
 		private = bytes.Repeat([]byte{0x40}, 32)

@@ -81,6 +81,11 @@ func (t *tiny) kdf(key, input []byte) (a, b, c []byte) {
 	if t.is("kdf-arguments") {
 		root = t.hmac(input, key)
 	}
+	if t.is("kdf-extract-keyed") {
+		h, _ := blake2s.New256(key)
+		h.Write(input)
+		root = h.Sum(nil)
+	}
 	a = t.hmac(root, []byte{one})
 	b = t.hmac(root, a, []byte{two})
 	if t.is("kdf-unchained") {

@@ -1,7 +1,7 @@
 package bringup
 
 import (
-	"encoding/binary"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -55,17 +55,17 @@ type vectorMaker struct {
 	err    error
 }
 
-// NewVectors makes the vectors of a seed: the same for ever. Handshakes are made by flynn/noise (package peer) and
+// NewVectors makes the vectors of a seed. Each group has a randomness of its own, so that one that grows changes no
+// other. Handshakes are made by flynn/noise (package peer) and
 // computed once more rung by rung; an error says that the two do not agree.
 func NewVectors(seed uint64) (*Vectors, error) {
-	var key [32]byte
-	copy(key[:], "purewire vectors")
-	binary.LittleEndian.PutUint64(key[24:], seed)
-	m := &vectorMaker{random: rand.NewChaCha8(key)}
-	v := &Vectors{Format: VectorsFormat, Seed: seed, Groups: []Group{
-		m.handshakes(), m.initiations(), m.responses(), m.transports(), m.kdfs(), m.hmacs(), m.keyed(), m.mac1s(), m.mac2s(),
-		m.cookies(), m.aeads(), m.xaeads(), m.products(), m.timestamps(),
-	}}
+	m := &vectorMaker{}
+	v := &Vectors{Format: VectorsFormat, Seed: seed}
+	for i, group := range []func() Group{m.handshakes, m.initiations, m.responses, m.transports, m.kdfs, m.hmacs, m.keyed,
+		m.mac1s, m.mac2s, m.cookies, m.aeads, m.xaeads, m.products, m.timestamps} {
+		m.random = rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "purewire vectors %d %d", seed, i)))
+		v.Groups = append(v.Groups, group())
+	}
 	for _, g := range v.Groups {
 		for _, t := range g.Tests {
 			v.Count++

@@ -22,7 +22,7 @@ func (Factory) Capabilities() conformance.Capabilities {
 	const lacks = conformance.NeedHost | conformance.NeedOuter
 	return conformance.Capabilities{
 		Name: "core", Version: "in process", Virtual: true, Kind: "exact",
-		Has: (conformance.NeedSources<<1 - 1) &^ lacks,
+		Has: (conformance.NeedErrors<<1 - 1) &^ lacks,
 		Lacks: map[conformance.Need]string{
 			conformance.NeedHost:  "there is no host: inner packets are the suite's",
 			conformance.NeedOuter: "there are no outer headers: the core gives UDP payloads",

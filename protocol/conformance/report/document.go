@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +48,9 @@ type Run struct {
 	Target  string `json:"target"`
 	Version string `json:"version,omitempty"`
 	// Kind is the column of the tolerance table that was used.
-	Kind       string               `json:"kind"`
+	Kind string `json:"kind"`
+	// HZ is how often a second a kernel looks at its timers, where that makes the column exact.
+	HZ         int                  `json:"hz,omitempty"`
 	Virtual    bool                 `json:"virtual"`
 	Started    time.Time            `json:"started"`
 	Took       time.Duration        `json:"took_ns"`
@@ -86,6 +89,14 @@ func (d *Document) Add(from *Document) {
 		}
 		d.Runs = append(d.Runs, r)
 	}
+}
+
+// Column names the column of the tolerance table for people.
+func (r *Run) Column() string {
+	if r.HZ > 0 {
+		return fmt.Sprintf("%s, HZ=%d", r.Kind, r.HZ)
+	}
+	return r.Kind
 }
 
 // ToleranceRow is one line of the tolerance table of a run's kind of target (rules.md §0.4).
@@ -135,7 +146,7 @@ var needNames = []struct {
 	{conformance.NeedState, "state"}, {conformance.NeedUAPI, "uapi"}, {conformance.NeedWall, "wall-clock"},
 	{conformance.NeedVirtual, "virtual-time"}, {conformance.NeedLoad, "load"}, {conformance.NeedTOS, "tos"},
 	{conformance.NeedOuter, "outer-headers"}, {conformance.NeedIPv6, "ipv6"}, {conformance.NeedHost, "host-stack"},
-	{conformance.NeedSources, "many-sources"},
+	{conformance.NeedSources, "many-sources"}, {conformance.NeedErrors, "icmp-errors"},
 }
 
 // NeedNames gives a word for each need of a set.

@@ -87,7 +87,7 @@ func junitArea(d *Document, run *Run, area string, strict bool) junitSuite {
 		Timestamp: run.Started.UTC().Format("2006-01-02T15:04:05"),
 		Hostname:  "localhost", // readers want one; that of the machine is nobody's business
 		Properties: []junitProperty{
-			{"target", clean(run.Target)}, {"version", clean(run.Version)}, {"tolerances", run.Kind},
+			{"target", clean(run.Target)}, {"version", clean(run.Version)}, {"tolerances", run.Column()},
 			{"profile", d.Profile}, {"seed", strconv.FormatUint(d.Seed, 10)}, {"tool", d.Tool},
 		},
 	}

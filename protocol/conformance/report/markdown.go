@@ -161,7 +161,7 @@ func mdTolerances(b *bufio.Writer, run *Run) {
 		return
 	}
 	fmt.Fprintf(b, "\n## %s: tolerances (%s)\n\n| quantity | accepted | why |\n|---|---|---|\n", mdText(run.Name),
-		run.Kind)
+		run.Column())
 	for _, t := range run.Tolerances {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", mdText(t.Quantity), mdText(t.Window), mdText(t.Why))
 	}

@@ -135,7 +135,7 @@ func (p *printer) tolerances(run *Run) {
 	for _, t := range run.Tolerances {
 		rows = append(rows, []string{t.Quantity, t.Window, t.Why})
 	}
-	p.heading(fmt.Sprintf("Tolerances for %s (%s)", clean(run.Name), run.Kind))
+	p.heading(fmt.Sprintf("Tolerances for %s (%s)", clean(run.Name), run.Column()))
 	p.table([]string{"quantity", "accepted", "why"}, rows)
 }
 

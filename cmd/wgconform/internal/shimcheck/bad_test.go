@@ -161,8 +161,8 @@ func (bad bad) serve(p *program) error {
 	fromGood, out := io.Pipe()
 	served := make(chan error, 1)
 	go func() {
-		served <- proto.Serve(context.Background(), fromUs, out, coretarget.Factory{},
-			proto.Options{Has: []string{proto.Addresses, proto.Repeats, proto.Work}})
+		o := proto.Options{Has: []string{proto.Addresses, proto.Repeats, proto.Work}}
+		served <- proto.Serve(context.Background(), fromUs, out, coretarget.Factory{}, o)
 	}()
 	defer func() { in.Close(); fromGood.Close(); <-served }()
 	b := &running{bad: bad, in: in, out: bufio.NewReader(fromGood), now: map[string]int64{}}

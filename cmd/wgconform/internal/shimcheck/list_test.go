@@ -232,5 +232,14 @@ var badOps = []bad{
 		r["wall"] = object{"s": count(0), "ns": count(0)}
 	})},
 	{name: "one connection", kills: "uapi/talks", request: giving("uapi", func(r object) { r["connection"] = count(1) })},
+	{name: "no load by a flood", kills: "load/model", request: giving("datagrams", func(r object) {
+		if len(objects(r, "datagrams")) > 1000 {
+			r["datagrams"] = []any{}
+		}
+	}),
+		reply: at("hello", func(_, r object) {
+			r["capabilities"] = slices.DeleteFunc(r["capabilities"].([]any), func(w any) bool { return w == "work" })
+			r["lacks"] = object{"work": "none"}
+		})},
 	{name: "no load", kills: "load/model", request: giving("open", func(r object) { delete(r, "handshakeTime") })},
 }

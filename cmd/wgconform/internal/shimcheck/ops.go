@@ -185,8 +185,8 @@ func configuring(i *instance, peers ...proto.PeerChange) *proto.Request {
 	return &proto.Request{Op: proto.OpConfigure, At: i.later(moment), Change: &proto.Change{Peers: peers}}
 }
 
-// walls reads the timestamps of initiations. An implementation may read the clock once in its life (TAI-09), and what
-// it thinks of leap seconds is for the cases to judge (TAI-08).
+// walls reads the timestamps of initiations. An implementation may read its clock but once (TAI-09), and what it
+// thinks of leap seconds is for the cases to judge (TAI-08).
 func walls(b *bench) {
 	b.need("wall")
 	b.need("inner")

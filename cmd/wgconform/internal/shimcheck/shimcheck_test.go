@@ -1,11 +1,14 @@
 package shimcheck_test
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	proto "github.com/purewire/purewire/cmd/wgconform/internal/shim"
 	"github.com/purewire/purewire/cmd/wgconform/internal/shimcheck"
 )
 
@@ -73,6 +76,28 @@ func TestDumbShim(t *testing.T) {
 		}
 		if r.Verdict != want {
 			t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
+		}
+	}
+}
+
+// docs/SHIM.md lists all checks in order, and all words for capabilities and ops.
+func TestDocument(t *testing.T) {
+	b, err := os.ReadFile("../../../../docs/SHIM.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows strings.Builder
+	for _, c := range shimcheck.Checks() {
+		fmt.Fprintf(&rows, "| `%s` | %s |\n", c.ID, c.Title)
+	}
+	if !strings.Contains(string(b), rows.String()) {
+		t.Errorf("docs/SHIM.md is to have exactly these rows:\n%s", rows.String())
+	}
+	words := append(proto.Words(), proto.OpHello, proto.OpOpen, proto.OpDatagrams, proto.OpPackets, proto.OpConfigure,
+		proto.OpRestart, proto.OpWall, proto.OpAdvance, proto.OpState, proto.OpClose, proto.OpUAPI, proto.OpAddresses)
+	for _, word := range words {
+		if !strings.Contains(string(b), "`"+word+"`") {
+			t.Errorf("docs/SHIM.md does not tell of `%s`", word)
 		}
 	}
 }

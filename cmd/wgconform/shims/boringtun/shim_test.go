@@ -19,8 +19,7 @@ import (
 	"github.com/purewire/purewire/protocol/conformance"
 )
 
-// build makes the program. Without cargo, and only then, the test is skipped, as those of wgnode with boringtun-cli
-// are.
+// build makes the program. Without cargo, and only then, the test is skipped, like those of wgnode with boringtun-cli.
 func build(t *testing.T) (program string) {
 	t.Helper()
 	c := exec.Command("../../../../.ci/boringtun-shim")

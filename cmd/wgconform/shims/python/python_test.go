@@ -3,13 +3,16 @@ package python_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/purewire/purewire/cmd/wgconform/internal/shimcheck"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
+	"github.com/purewire/purewire/protocol/conformance/bringup"
 )
 
 // example is its command, once it is known that it can run.
@@ -65,5 +68,64 @@ func TestExampleIsWireGuard(t *testing.T) {
 	}
 	if passed < least {
 		t.Errorf("only %d cases passed", passed)
+	}
+}
+
+// The session in docs/SHIM.md is what the example says; "…" stands for anything there.
+func TestSessionInTheDocument(t *testing.T) {
+	document, err := os.ReadFile("../../../../docs/SHIM.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := shim.Start(t.Context(), example(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	answer, turns := "", 0
+	for line := range strings.Lines(string(document)) {
+		line = strings.TrimSuffix(line, "\n")
+		if request, ok := strings.CutPrefix(line, "> {"); ok {
+			b, err := p.Exchange("a request of the document", []byte("{"+request+"\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer = strings.TrimSuffix(string(b), "\n")
+		}
+		if want, ok := strings.CutPrefix(line, "< "); ok {
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
+			if !regexp.MustCompile("^" + pattern + "$").MatchString(answer) {
+				t.Errorf("the document says\n%s\nand the example\n%s", want, answer)
+			}
+			turns++
+		}
+	}
+	if turns != 8 {
+		t.Errorf("the document has %d replies", turns)
+	}
+}
+
+// It answers every question that a port has to on its first day.
+func TestExampleIsBroughtUp(t *testing.T) {
+	f, err := shim.New(t.Context(), strings.Join(example(t), " "), "a test", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	report, err := bringup.Run(t.Context(), f, bringup.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	questions := 0
+	for range bringup.Questions() {
+		questions++
+	}
+	if len(report.Answers) != questions {
+		t.Errorf("%d of %d questions were asked", len(report.Answers), questions)
+	}
+	for _, a := range report.Answers {
+		if a.Verdict != conformance.Pass {
+			t.Errorf("%s: %s: expected %s, got %s", a.ID, a.Verdict, a.Expected, a.Actual)
+		}
 	}
 }

@@ -3,10 +3,13 @@ package program
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/realtime"
 )
 
 // A program hears from the kernel that its interface came up, and nothing says when it has done what it does then: a
@@ -39,58 +42,42 @@ func (m *machine) proc() string {
 	return "/proc/" + strconv.Itoa(m.process.Process.Pid) + "/root/proc"
 }
 
-// Busy implements realtime.Driver: it reports whether a thread of the program has something to do. The
-// first process is not the program's.
+// Busy implements realtime.Driver: it reports whether a thread of the program has something to do.
 func (m *machine) Busy() bool {
-	for _, pid := range numbers(m.proc()) {
-		if pid == "1" {
-			continue
-		}
-		tasks := m.proc() + "/" + pid + "/task"
-		for _, thread := range numbers(tasks) {
-			text, err := os.ReadFile(tasks + "/" + thread + "/stat")
-			if err != nil { // it has just ended
-				return true
-			}
-			// The name of the command, in parentheses, may contain anything.
-			if state := text[min(bytes.LastIndexByte(text, ')')+2, len(text)-1)]; state == 'R' || state == 'D' {
-				return true
-			}
+	for t := range m.threads() {
+		if t.Busy() {
+			return true
 		}
 	}
 	return false
 }
 
-// Waited implements realtime.Driver: it sums up how long the program's threads waited for a core so far.
-func (m *machine) Waited() (sum time.Duration) {
-	for _, pid := range numbers(m.proc()) {
-		if pid == "1" {
-			continue
-		}
-		tasks := m.proc() + "/" + pid + "/task"
-		for _, thread := range numbers(tasks) {
-			text, err := os.ReadFile(tasks + "/" + thread + "/schedstat") // time run, time waited, turns
-			if f := bytes.Fields(text); err == nil && len(f) == 3 {
-				ns, _ := strconv.ParseInt(string(f[1]), 10, 64)
-				sum += time.Duration(ns)
+// threads are those of all processes of the program. The first process is not the program's.
+func (m *machine) threads() iter.Seq[realtime.Thread] {
+	return func(yield func(realtime.Thread) bool) {
+		for p := range realtime.Threads(m.proc()) {
+			if p.Number == 1 {
+				continue
+			}
+			for t := range realtime.Threads(p.Folder + "/task") {
+				if !yield(t) {
+					return
+				}
 			}
 		}
 	}
-	return sum
 }
 
-// numbers lists what in a folder has a number for a name.
-func numbers(folder string) (all []string) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		if c := e.Name()[0]; c >= '0' && c <= '9' {
-			all = append(all, e.Name())
+// Waited implements realtime.Driver: it sums up how long the program's threads waited for a core so far.
+func (m *machine) Waited() (sum time.Duration) {
+	for t := range m.threads() {
+		text, err := os.ReadFile(t.Folder + "/schedstat") // time run, time waited, turns
+		if f := bytes.Fields(text); err == nil && len(f) == 3 {
+			ns, _ := strconv.ParseInt(string(f[1]), 10, 64)
+			sum += time.Duration(ns)
 		}
 	}
-	return all
+	return sum
 }
 
 // listensOn reports whether a UDP socket of the machine has the port.

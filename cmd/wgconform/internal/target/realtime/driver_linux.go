@@ -58,7 +58,8 @@ func Capabilities() conformance.Capabilities {
 	c := conformance.Capabilities{
 		Has: conformance.NeedInner | conformance.NeedConfigure | conformance.NeedInterface | conformance.NeedRestart |
 			conformance.NeedState | conformance.NeedLoad | conformance.NeedTOS | conformance.NeedOuter |
-			conformance.NeedIPv6 | conformance.NeedHost | conformance.NeedSources,
+			conformance.NeedIPv6 | conformance.NeedHost | conformance.NeedSources |
+			conformance.NeedErrors,
 		Lacks: map[conformance.Need]string{
 			conformance.NeedWall: "the wall clock is the machine's, which others use too",
 		},

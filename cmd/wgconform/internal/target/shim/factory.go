@@ -108,6 +108,9 @@ func Understand(g *proto.Greeting) (c conformance.Capabilities, addresses bool, 
 		}
 		c.Has |= proto.NeedOf(word)
 	}
+	if c.Has&conformance.NeedInner != 0 { // what is made up for the host comes out with the rest
+		c.Has |= conformance.NeedErrors
+	}
 	for word, why := range g.Lacks {
 		switch {
 		case !slices.Contains(proto.Words(), word):

@@ -27,9 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	out := &mangler{out: os.Stdout, mode: mode}
-	err := proto.Serve(context.Background(), os.Stdin, out, coretarget.Factory{},
-		proto.Options{Has: []string{proto.Addresses, proto.Repeats, proto.Work}})
-	if err != nil {
+	o := proto.Options{Has: []string{proto.Addresses, proto.Repeats, proto.Work}}
+	if err := proto.Serve(context.Background(), os.Stdin, out, coretarget.Factory{}, o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
