@@ -123,6 +123,13 @@ var arrows = []arrow{
 		list(std, "timers", "protocol/conformance", "github.com/go-json-experiment/json/..."),
 		list("protocol/conformance/coretarget", "protocol/conformance/peer"),
 	},
+	// A device far off is seen through UDP sockets; before the run the suite's own peer asks whether its file is right.
+	{
+		"cmd/wgconform/internal/target/remote",
+		list(std, "timers", "cmd/wgconform/internal/target/realtime", "protocol/conformance", "protocol/conformance/peer",
+			"golang.org/x/sys/...", "github.com/goccy/go-yaml/..."),
+		nil,
+	},
 	// Its other end, and the check of shims, see them from outside only.
 	{
 		"cmd/wgconform/internal/target/shim",

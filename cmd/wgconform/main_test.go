@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){
 		"slow":      run(func() iter.Seq[conformance.Case] { return slices.Values(slowCases()) }),
+		"udpecho":   udpEcho,
 		"wgconform": run(conformance.Cases),
 		"coreshim":  coreShim,
 		"demo":      run(func() iter.Seq[conformance.Case] { return slices.Values(demoCases()) }),

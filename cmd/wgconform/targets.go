@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/kernel"
 	exec "github.com/purewire/purewire/cmd/wgconform/internal/target/program"
+	"github.com/purewire/purewire/cmd/wgconform/internal/target/remote"
 	"github.com/purewire/purewire/cmd/wgconform/internal/target/shim"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/coretarget"
@@ -33,6 +35,8 @@ func targetKinds() []targetKind {
 		{"exec", "CMD", "a userspace program on this machine (Linux, root); {if} in CMD is the interface's name",
 			openProgram},
 		{"kernel", "", "the WireGuard of the running Linux kernel (root)", openKernel},
+		{"remote", "FILE.yaml", "any device reachable over UDP, as FILE.yaml describes it (Linux); see init-remote",
+			openRemote},
 		{"shim", "CMD", "any program that speaks the shim protocol (docs/SHIM.md), in virtual time", openShim},
 	}
 }
@@ -46,6 +50,10 @@ func openCore(_ context.Context, _ string, o targetOptions) (conformance.Factory
 
 func openProgram(ctx context.Context, command string, o targetOptions) (conformance.Factory, error) {
 	return exec.New(ctx, command, o.tolerances)
+}
+
+func openRemote(ctx context.Context, file string, o targetOptions) (conformance.Factory, error) {
+	return remote.New(ctx, file, o.tolerances, os.Stderr)
 }
 
 func openKernel(ctx context.Context, _ string, o targetOptions) (conformance.Factory, error) {

@@ -68,6 +68,8 @@ type Capabilities struct {
 	// Single says that there can be one instance at a time only, as with a device that one cannot have twice: cases
 	// that need one for themselves then run one after the other, when the shared ones are done.
 	Single bool
+	// Given is what the target is like if it was configured before the run and stays so; nil: it can be configured.
+	Given *Given
 	// Pace is the time between two initiations to an instance that cases share; 0: 25 ms. A target for which the suite
 	// and the subject have one slow processor between them wants more.
 	Pace time.Duration
@@ -88,6 +90,9 @@ type Case struct {
 	Setup func(*Setup)
 	// V6 puts the test's peers on outer IPv6; see bothFamilies.
 	V6 bool
+	// Device says that a given target (Capabilities.Given) is enough: then NeedConfigure is not needed, nor NeedInner if
+	// it has an echo.
+	Device bool
 	// Role is who initiates in Peer.Handshake; see bothRoles.
 	Role Role
 	Run  func(*T)

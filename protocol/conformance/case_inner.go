@@ -15,7 +15,7 @@ var innerCases = withBugs(map[string]string{
 
 // sized is an inner packet of n bytes from the host to p, the IP header included.
 func sized(t *T, p *Peer, n int) []byte {
-	return UDP(netip.AddrPortFrom(t.Host4, 4000), netip.AddrPortFrom(p.Inner4, 4001), t.Text(n-28))
+	return t.packet(t.Host4, p.Inner4, n)
 }
 
 // fetched injects packets one by one and gives what arrives for each on a session.

@@ -113,7 +113,7 @@ var quietIdle = Case{
 	Run: func(t *T) {
 		p := t.Peer()
 		s := p.Handshake()
-		at := p.Send(s.Seal(pad(p.Inbound())))
+		at := p.Send(s.Seal(pad(p.Mute())))
 		t.Premise(func() { p.Expect(Keepalive.On(s), t.Due(Passive, at)) })
 		s.Keepalive()
 		p.SilenceStill(AnyDatagram, 172*time.Second)

@@ -369,7 +369,7 @@ var replayEffectCases = []Case{
 		"Whoever recorded one packet could find out where the tunnel's other end is.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			b := s.Seal(pad(p.Inbound()))
+			b := s.Seal(pad(p.Mute()))
 			at := p.Send(b)
 			t.Premise(func() { p.Expect(Keepalive.On(s), t.Due(Passive, at)) })
 			p.Send(b)

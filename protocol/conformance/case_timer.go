@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -61,7 +60,7 @@ func attempts(t *T, p *Peer) (all []*Got) {
 
 // A sized packet from the peer to the host; its length tells it from all others.
 func inbound(t *T, p *Peer, n int) []byte {
-	return UDP(netip.AddrPortFrom(p.Inner4, 4000), netip.AddrPortFrom(t.Host4, 5000), t.Text(n-28))
+	return t.packet(p.Inner4, t.Host4, n)
 }
 
 const (

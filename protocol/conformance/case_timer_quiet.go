@@ -16,7 +16,7 @@ var timerKeepaliveCases = slices.Concat([]Case{
 		Run: func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			at := s.Send(p.Inbound())
+			at := s.Send(p.Mute())
 			p.Expect(Keepalive.On(s), t.Due(Passive, at))
 		},
 	},
@@ -31,7 +31,7 @@ var passiveLater = hadBug("B106 (zephyr-wireguard)", timerCase("passive-keepaliv
 		s := p.Handshake()
 		t.Wait(1500 * time.Millisecond)
 		t.Forget() // a keepalive too many after the handshake is none of this
-		at := s.Send(p.Inbound())
+		at := s.Send(p.Mute())
 		p.Expect(Keepalive.On(s), t.Due(Passive, at))
 	}))
 
@@ -44,7 +44,7 @@ var passiveCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			t.Wait(time.Second)
-			at := s.Send(p.Inbound6())
+			at := s.Send(p.Mute6())
 			p.Expect(Keepalive.On(s), t.Due(Passive, at))
 		},
 	},
@@ -53,7 +53,7 @@ var passiveCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			t.Wait(time.Second)
-			at := s.Send(p.Inbound())
+			at := s.Send(p.Mute())
 			t.Premise(func() { p.Expect(Keepalive.On(s), t.Due(Passive, at)) })
 			p.Silence(Transport, 13*time.Second)
 		}),
@@ -62,7 +62,7 @@ var passiveCases = []Case{
 		func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			t.Wait(5 * time.Second)
 			t.Premise(func() { s.Fetch(p.Outbound()) })
 			p.Silence(Transport, 9*time.Second)
@@ -72,7 +72,7 @@ var passiveCases = []Case{
 		func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			t.Wait(5 * time.Second)
 			p.Begin()
 			p.Silence(Transport, 9*time.Second)
@@ -82,11 +82,11 @@ var passiveCases = []Case{
 		"Each packet of the peer wants its own sign of life.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			t.Wait(4 * time.Second)
 			t.Premise(func() { s.Fetch(p.Outbound()) })
 			t.Wait(2 * time.Second)
-			at := s.Send(p.Inbound())
+			at := s.Send(p.Mute())
 			p.Expect(Keepalive.On(s), t.Due(Passive, at))
 		}),
 	timerCase("passive-keepalive/counts-from-first-data", []string{"TIMER-12"}, Must, 14*time.Second,
@@ -94,10 +94,10 @@ var passiveCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			t.Wait(time.Second)
-			at := s.Send(p.Inbound())
+			at := s.Send(p.Mute())
 			for range 3 {
 				t.Wait(3 * time.Second)
-				s.Send(p.Inbound())
+				s.Send(p.Mute())
 			}
 			p.Expect(Keepalive.On(s), t.Due(Passive, at))
 		}),
@@ -107,9 +107,9 @@ var passiveCases = []Case{
 			p := t.Peer()
 			s := p.Connect()
 			t.Wait(time.Second)
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			t.Wait(time.Second)
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			n := len(t.Gather(Keepalive.On(s), 21*time.Second+t.Slack()))
 			t.Measure("keepalives", fmt.Sprint(n))
 			t.Check(n == 1 || n == 2, "one or two keepalives within 21 s", fmt.Sprint(n))
@@ -120,8 +120,8 @@ var passiveCases = []Case{
 			a, b := t.Peer(), t.Peer()
 			sa, sb := a.Connect(), b.Connect()
 			t.Wait(time.Second)
-			at := sb.Send(b.Inbound())
-			sa.Send(a.Inbound())
+			at := sb.Send(b.Mute())
+			sa.Send(a.Mute())
 			t.Wait(5 * time.Second)
 			t.Premise(func() { sa.Fetch(a.Outbound()) })
 			b.Expect(Keepalive.On(sb), t.Due(Passive, at))
@@ -241,7 +241,7 @@ var deadPeerCases = []Case{
 			p := t.Peer()
 			s, _ := unanswered(p)
 			t.Wait(14 * time.Second)
-			s.Send(p.Inbound())
+			s.Send(p.Mute())
 			p.Silence(Initiation, 17*time.Second)
 		}),
 	timerCase("dead-peer/cancelled-by-handshake", []string{"TIMER-17"}, Must, 34*time.Second,
@@ -269,7 +269,7 @@ var deadPeerCases = []Case{
 		"Whoever recorded one packet could keep a dead tunnel from being renewed.", func(t *T) {
 			p := t.Peer()
 			s := p.Connect()
-			b := s.Seal(pad(p.Inbound()))
+			b := s.Seal(pad(p.Mute()))
 			p.Send(b)
 			sent := s.Fetch(p.Outbound())
 			t.Wait(10 * time.Second)
@@ -346,7 +346,7 @@ var passiveIsNoData = hadBug("B086 (Linux), B087 (boringtun), B088 (wireguard-go
 		s.Keepalive()
 		t.Wait(time.Second)
 		t.Forget()
-		at := s.Send(p.Inbound())
+		at := s.Send(p.Mute())
 		t.Premise(func() { p.Expect(Keepalive.On(s), t.Due(Passive, at)) })
 		p.Silence(Initiation, 18*time.Second)
 	}))

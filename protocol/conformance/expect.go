@@ -182,7 +182,7 @@ func (t *T) Alive() {
 	if s == nil || t.Now().Sub(s.Made.Earliest) > 100*time.Second {
 		s = p.Connect()
 	}
-	if t.Caps.Has&NeedInner == 0 {
+	if g := t.Caps.Given; g == nil && t.Caps.Has&NeedInner == 0 || g != nil && !g.echoes() {
 		return
 	}
 	packet := p.Inbound()

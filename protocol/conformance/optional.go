@@ -30,3 +30,12 @@ type HostSubject interface {
 	// remove away.
 	SetAddresses(now timers.Time, add, remove []netip.Prefix) error
 }
+
+// TesterSubject is a Subject whose tester is an ordinary host with a UDP socket for every address: it cannot choose
+// them.
+type TesterSubject interface {
+	Subject
+	// Open opens a socket and tells its address as the subject sees it if nothing on the way changes it. It lasts as
+	// long as the subject.
+	Open(v6 bool) (netip.AddrPort, error)
+}

@@ -21,15 +21,36 @@ func UDP(src, dst netip.AddrPort, payload []byte) []byte {
 
 // Echo builds an ICMP or ICMPv6 echo request with right checksums.
 func Echo(src, dst netip.Addr, id, seq uint16, payload []byte) []byte {
-	kind, protocol := byte(8), byte(1)
+	return ping(src, dst, echoType(src), echoBody(id, seq, payload))
+}
+
+// EchoReply builds an echo reply.
+func EchoReply(src, dst netip.Addr, id, seq uint16, payload []byte) []byte {
+	kind := byte(0)
 	if src.Is6() {
-		kind, protocol = 128, 58
+		kind = 129
 	}
-	b := binary.BigEndian.AppendUint16([]byte{kind, 0, 0, 0}, id)
-	b = append(binary.BigEndian.AppendUint16(b, seq), payload...)
-	start := uint32(0)
+	return ping(src, dst, kind, echoBody(id, seq, payload))
+}
+
+func echoBody(id, seq uint16, payload []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, id), seq), payload...)
+}
+
+// echoType is the type of an echo request of an address's family.
+func echoType(a netip.Addr) byte {
+	if a.Is6() {
+		return 128
+	}
+	return 8
+}
+
+// ping builds an ICMP or ICMPv6 message; rest is what follows its checksum.
+func ping(src, dst netip.Addr, kind byte, rest []byte) []byte {
+	b := append([]byte{kind, 0, 0, 0}, rest...)
+	protocol, start := byte(1), uint32(0)
 	if src.Is6() {
-		start = pseudo(src, dst, protocol, len(b))
+		protocol, start = 58, pseudo(src, dst, 58, len(b))
 	}
 	binary.BigEndian.PutUint16(b[2:], ^fold(checksum(b, start)))
 	return IP(src, dst, protocol, b)

@@ -39,7 +39,7 @@ func (o Options) Plan(c Capabilities) (p Plan) {
 		return p
 	}
 	shared, own, quiet := split(supported(o.Selected(c), c))
-	p.lanes("shared ", shared, sharedSlots, listenTime+startTime, 0)
+	p.lanes("shared ", shared, c.Given.lanes(sharedSlots), listenTime+startTime, 0)
 	if c.Single {
 		p.lanes("own ", own, 1, max(p.End, listenTime), startTime)
 	} else {

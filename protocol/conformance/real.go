@@ -23,6 +23,7 @@ type realRunner struct {
 	bury   sync.WaitGroup // of instances that died
 	spare  chan struct{}  // instances at once of cases that cannot share one
 	failed atomic.Int32   // starts in a row that failed
+	keys   *keyPool
 }
 
 // family is the shared instance for cases on outer IPv4 or IPv6.
@@ -40,7 +41,7 @@ const (
 )
 
 func newRealRunner(f Factory, caps Capabilities, o Options) *realRunner {
-	r := &realRunner{f: f, caps: caps, o: o, spare: make(chan struct{}, spareSlots),
+	r := &realRunner{f: f, caps: caps, o: o, keys: newKeyPool(caps.Given), spare: make(chan struct{}, spareSlots),
 		shared: [2]family{{name: "shared4"}, {name: "shared6"}}}
 	if caps.Single {
 		r.spare = make(chan struct{}, 1)
@@ -53,7 +54,7 @@ func (r *realRunner) run(ctx context.Context, cases []Case, out chan<- Result) {
 	shared, own, quiet := split(cases)
 	var phase sync.WaitGroup
 	phase.Go(func() {
-		each(shared, sharedSlots, func(c Case) { r.first(c, r.onShared) })
+		each(shared, r.caps.Given.lanes(sharedSlots), func(c Case) { r.first(c, r.onShared) })
 		r.closeShared()
 	})
 	if r.caps.Single {
@@ -190,9 +191,15 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 
 func (r *realRunner) attempt(try int, t *T, h *hub) (Result, bool) {
 	r.o.begins(t.Case, try)
+	if t.keys = r.keys; t.keys != nil {
+		if t.leased = t.keys.lease(r.ctx); t.leased == nil {
+			return unsupported(t.Case, "the run was ended"), false
+		}
+		t.Cleanup(t.returnPeers)
+	}
 	h.join(t)
 	defer h.leave(t)
-	if !h.only {
+	if !h.only && t.keys == nil {
 		t.Cleanup(t.forgetPeers) // they would go on asking for handshakes
 	}
 	res, died := attempt(t, h)

@@ -66,6 +66,13 @@ func Run(ctx context.Context, f Factory, o Options) iter.Seq[Result] {
 
 // lacking says what a target has not that a case needs.
 func lacking(c Case, caps Capabilities) string {
+	needs := c.Needs
+	if g := caps.Given; g != nil && c.Device {
+		needs &^= NeedConfigure
+		if g.echoes() || g.Sends {
+			needs &^= NeedInner
+		}
+	}
 	var why []string
 	for _, rule := range c.Rules { // one is enough: what decides the case is about all of them
 		if beyond := caps.Layer.Beyond(rule); beyond != "" {
@@ -74,7 +81,7 @@ func lacking(c Case, caps Capabilities) string {
 		}
 	}
 	for n := Need(1); n <= NeedErrors; n <<= 1 {
-		if c.Needs&n == 0 || caps.Has&n != 0 {
+		if needs&n == 0 || caps.Has&n != 0 {
 			continue
 		}
 		if reason := caps.Lacks[n]; reason != "" {
@@ -150,6 +157,9 @@ func (v *virtualRunner) one(ctx context.Context, c Case) Result {
 		return cut(ctx, notStarted(c, err))
 	}
 	defer s.Close()
+	if t.keys = newKeyPool(v.caps.Given); t.keys != nil {
+		t.leased = t.keys.lease(context.Background())
+	}
 	r, _ := attempt(t, &virtual{s: s, t: t})
 	r.Seed = v.o.Seed
 	return cut(ctx, r)

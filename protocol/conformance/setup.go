@@ -59,6 +59,12 @@ func newT(c Case, s Setup, caps Capabilities, number int, seed uint64) *T {
 	}
 	t.Host4 = netip.AddrFrom4([4]byte{198, 18, byte(number >> 8), byte(number)})
 	t.Host6 = netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x98, 14: byte(number >> 8), 15: byte(number)})
+	if g := caps.Given; g != nil {
+		t.Key, t.asked, t.muted = g.PublicKey, map[string]bool{}, map[string]bool{}
+		if g.echoes() {
+			t.Host4, t.Host6 = g.host(false), g.host(true)
+		}
+	}
 	for _, p := range s.Inner {
 		if p.Addr().Is4() {
 			t.Host4 = p.Addr()

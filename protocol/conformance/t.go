@@ -46,6 +46,15 @@ type T struct {
 	told    bool // the subject refused, in so many words: that is no question of time
 	cleanup []func()
 	credit  int // initiations that may be sent without a pause
+
+	// Of targets that are given:
+	keys     *keyPool
+	leased   []*lent         // ready for NewPeer
+	borrowed []*lent         // by NewPeer
+	asked    map[string]bool // packets that the target is to send
+	muted    map[string]bool // answers that are not to come
+	owed     []byte          // what the target is just made to send
+	provoked time.Duration   // that the case did not plan for
 }
 
 // world is the instance on which a case runs, alone in virtual time or with others in real time.
@@ -121,6 +130,10 @@ func (t *T) process() {
 		g := t.queue[0]
 		t.queue = t.queue[1:]
 		t.decode(g)
+		if g.Peer != nil {
+			g.Peer.repay(g)
+		}
+		g = t.translate(g)
 		t.inbox = append(t.inbox, g)
 		t.react(g)
 	}
@@ -244,6 +257,10 @@ func (t *T) record(e TraceEntry, at Stamp) int {
 
 // Inject gives inner packets to the subject, in one batch, as programs on its host would.
 func (t *T) Inject(packets ...[]byte) Stamp {
+	if t.Caps.Given != nil {
+		t.elicit(packets)
+		return t.last
+	}
 	t.use(func(s Subject) { t.last = s.Packets(s.Now(), packets) })
 	for _, p := range packets {
 		t.record(TraceEntry{Kind: "packet-in", Text: describePacket(p), Bytes: p, TOS: TOS(p)}, t.last)
@@ -302,6 +319,9 @@ func deviceWide(c Change) bool {
 
 // TryConfigure is Configure for changes that may be refused: it gives the subject's error.
 func (t *T) TryConfigure(c Change) (err error) {
+	if t.Caps.Given != nil {
+		t.Unsupported("the device is configured by hand, before the run")
+	}
 	i := t.record(TraceEntry{Kind: "configure", Text: describeChange(c)}, At(t.Now()))
 	t.use(func(s Subject) {
 		from := s.Now()

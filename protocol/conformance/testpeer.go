@@ -44,7 +44,12 @@ type Peer struct {
 	stamp     peer.Timestamp
 	began     timers.Time
 	shaken    bool
-	drawn     []Key // private ephemeral keys, in order
+	drawn     []Key          // private ephemeral keys, in order
+	lent      *lent          // of a given target; nil: the case made it
+	owed      []byte         // by a given target: what waits for a session
+	cookie    bool           // it made a cookie reply
+	paid      *Session       // the one on which it was asked for
+	from      netip.AddrPort // of the latest transport message
 }
 
 // Session is a key pair that a test's peer shares with the subject.
@@ -77,8 +82,14 @@ func (t *T) peer(o PeerOptions) *Peer {
 	}
 	p.Party = peer.Party{Static: static, Remote: t.Key, PSK: o.PSK, Random: t.Random}
 	p.Inner4, p.Inner6 = inner4(n), inner6(n)
+	if t.Caps.Given != nil && !o.Stranger {
+		t.given(p, o)
+	}
 	t.peers = append(t.peers, p)
 	p.Addr = p.NewAddr()
+	if p.lent != nil {
+		return p
+	}
 	if !o.NoAllowed {
 		p.Allowed = []netip.Prefix{netip.PrefixFrom(p.Inner4, 29).Masked(), netip.PrefixFrom(p.Inner6, 112).Masked()}
 		for _, prefix := range p.Allowed {
@@ -123,6 +134,9 @@ func (p *Peer) NewAddr6() netip.AddrPort { return p.newAddr(true) }
 
 // NewPort gives another port of the peer's present IP address.
 func (p *Peer) NewPort() netip.AddrPort {
+	if a := p.t.open(p.Addr.Addr().Is6()); a.IsValid() {
+		return p.claim(a)
+	}
 	return p.claim(netip.AddrPortFrom(p.Addr.Addr(), uint16(20000+p.t.world.allot(1)%40000)))
 }
 
@@ -138,7 +152,24 @@ func (p *Peer) newAddr(v6 bool) netip.AddrPort {
 	if t.Caps.Has&NeedSources == 0 {
 		n = 0
 	}
+	if a := t.open(v6); a.IsValid() {
+		return p.claim(a)
+	}
 	return p.claim(netip.AddrPortFrom(outer(local, n), uint16(20000+t.world.allot(1)%40000)))
+}
+
+// open opens a socket if the subject wants that for each address; otherwise the address is invalid.
+func (t *T) open(v6 bool) (a netip.AddrPort) {
+	var err error
+	t.world.do(func(s Subject) {
+		if o, ok := s.(TesterSubject); ok {
+			a, err = o.Open(v6)
+		}
+	})
+	if err != nil {
+		t.Broken("%v", err)
+	}
+	return a
 }
 
 func (p *Peer) claim(a netip.AddrPort) netip.AddrPort {
@@ -165,6 +196,9 @@ func outer(local netip.Prefix, n int) netip.Addr {
 
 // hostFor is where the subject is, in the family of an address.
 func (t *T) hostFor(a netip.Addr) netip.AddrPort {
+	if outer := t.Caps.Given.outer(a.Is6()); outer.IsValid() {
+		return outer
+	}
 	local := t.Setup.Local4.Addr()
 	if a.Is6() {
 		local = t.Setup.Local6.Addr()
@@ -231,6 +265,9 @@ func (p *Peer) datagram(local, from netip.AddrPort, b []byte, tos byte) Datagram
 	if k := peer.KindOf(b); k == peer.KindInitiation || k == peer.KindResponse {
 		p.sent[peer.Sender(b)] = b
 	}
+	if peer.KindOf(b) == peer.KindTransport {
+		p.from = from
+	}
 	return Datagram{Local: local, Remote: from, TOS: tos, Bytes: b}
 }
 
@@ -253,6 +290,11 @@ func (p *Peer) Initiate(s peer.Spec) *peer.Initiation {
 	now := peer.Timestamp{}
 	if s.Timestamp == nil {
 		now = p.Timestamp()
+	} else {
+		p.spoils(*s.Timestamp)
+	}
+	if len(s.Payload) == len(now) {
+		p.spoils(peer.Timestamp(s.Payload))
 	}
 	i, err := p.Party.Initiate(now, s)
 	if err != nil {
@@ -348,19 +390,15 @@ func (p *Peer) Outbound() []byte { return p.Packet(p.t.Host4, p.Inner4) }
 // Outbound6 is Outbound over IPv6.
 func (p *Peer) Outbound6() []byte { return p.Packet(p.t.Host6, p.Inner6) }
 
-// Packet makes a UDP packet between two inner addresses, with a text that no other has. Its length is a multiple of
-// 16, so that it needs no padding: only what asks about padding is to find a subject that pads wrongly.
-func (p *Peer) Packet(src, dst netip.Addr) []byte {
-	return UDP(netip.AddrPortFrom(src, 4000), netip.AddrPortFrom(dst, 5000), p.t.Text(textLength(src)))
-}
+// Mute is Inbound for a packet that is not to be answered: the host sends nothing because of it. It is delivered, but
+// that does not show on every target.
+func (p *Peer) Mute() []byte { return p.t.mute(p.Inner4, p.t.Host4) }
 
-// textLength is the length of a text that makes a packet of 80 or 112 bytes, headers included.
-func textLength(src netip.Addr) int {
-	if src.Is4() {
-		return 80 - 20 - 8
-	}
-	return 112 - 40 - 8
-}
+// Mute6 is Mute over IPv6.
+func (p *Peer) Mute6() []byte { return p.t.mute(p.Inner6, p.t.Host6) }
+
+// Packet makes a UDP packet between two inner addresses, with a text that no other has.
+func (p *Peer) Packet(src, dst netip.Addr) []byte { return p.t.packet(src, dst, packetLength(src)) }
 
 // Expect is T.Expect for datagrams to the peer.
 func (p *Peer) Expect(m Match, w Window) *Got { return p.t.Expect(m.To(p), w) }
@@ -399,6 +437,7 @@ func (t *T) Nonce() (n [24]byte) {
 
 // CookieReply makes the peer's cookie reply to a handshake message of the subject; it is not sent.
 func (p *Peer) CookieReply(g *Got, cookie []byte) []byte {
+	p.cookie = true
 	return peer.CookieReply(p.Party.Static.Public, g.Sender(), peer.MAC1(g.Bytes), p.t.Nonce(), cookie)
 }
 
