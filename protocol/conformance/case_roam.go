@@ -224,6 +224,7 @@ func roamStays() (list []Case) {
 func reached(t *T) (p *Peer, s *Session, response *Got, host netip.AddrPort) {
 	second := t.HostAddr(1, t.Case.V6)
 	t.SetAddresses([]netip.Prefix{second}, nil)
+	t.Wait(300 * time.Millisecond) // what a subject does about its host's addresses is no part of the question
 	p = t.Peer()
 	host = netip.AddrPortFrom(second.Addr(), *t.Setup.Config.ListenPort)
 	i := p.Initiate(peer.Spec{})

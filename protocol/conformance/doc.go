@@ -25,9 +25,10 @@
 // it. Stamps that are too uncertain, or a machine that stood still while something was due, make a case inconclusive.
 // In virtual time a verdict is final. In real time what cannot be judged is repeated, twice at most; a failure is
 // repeated once, and one that then passes is flaky, which counts as a failure. A repetition has an instance of its own;
-// the last one of what cannot be judged has the machine for itself, too. A cookie reply that nobody asked for
-// means that the subject is under load: the case is repeated and nobody is blamed. When a subject dies, the cases that
-// ran on it are repeated one by one, and the one of which it dies fails.
+// the last one of what cannot be judged has the machine for itself, or shares it with what waits as long.
+// A cookie reply that nobody asked for means that the subject is under load: the case is repeated and nobody is blamed.
+// When a shared subject dies, the cases that ran on it are repeated, each on an instance of its own, and the one of
+// which it dies again fails.
 //
 // # Writing a case
 //

@@ -109,7 +109,8 @@ const patient = 30 * time.Second
 // First side by side. A failure: whether the machine had a part in it is judged by its heartbeat in the deciding
 // window, not by how much else runs, and what company could do is to let a case fail once more that would have passed
 // alone. That makes of a flaky case a failed one, and both count. What could not be judged too, a few at a time, or all
-// at once if they mostly wait. What is left then, and what needs the machine for itself, runs with nothing beside it.
+// at once if they mostly wait. What is left then runs with nothing beside it: what mostly waits, with what does too;
+// the rest, and what needs the machine for itself, with nothing at all.
 func (r *realRunner) repeat() {
 	if !r.caps.Single {
 		quiet := func(p *pending) bool { return p.c.Isolation == QuietMachine }
@@ -121,6 +122,7 @@ func (r *realRunner) repeat() {
 		both.Wait()
 	}
 	for len(r.again) > 0 {
+		r.retry(r.pick(func(p *pending) bool { return p.c.Isolation != QuietMachine && p.c.Lasts >= patient }), cap(r.spare))
 		r.retry(r.pick(func(*pending) bool { return true }), 1)
 	}
 }
