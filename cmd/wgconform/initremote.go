@@ -61,12 +61,7 @@ Triggers say by what the device's inner side shows itself and is made to send. T
 		"`prefix` inside, one of each family; the device is the first host")
 	set.StringVar(&f.plan.Name, "name", "", "`name` of the device for the reports")
 	set.StringArrayVar(&f.plan.Local, "local", nil, "`address` of this host to send from (default: as routes say)")
-<<<<<<< HEAD
-	set.StringArrayVar(&f.plan.Observe, "observe", nil,
-		"`what` else can be observed: tos, if nothing on the way changes it")
-=======
 	set.StringArrayVar(&f.plan.Observe, "observe", nil, "`what` else can be seen: tos, if nothing on the way changes it")
->>>>>>> remote
 	set.StringVar(&f.plan.Reset, "reset", "", "shell `command`, run here, that starts the device's WireGuard anew")
 	return c
 }

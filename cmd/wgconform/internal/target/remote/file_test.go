@@ -89,15 +89,8 @@ func TestBrokenFiles(t *testing.T) {
 		{`addresses: ["192.0.2.1:51820", "[2001:db8::1]:51820"]` + "\n", "", "x.yaml:1:1: addresses: it is missing"},
 		{`addresses: ["192.0.2.1:51820", "[2001:db8::1]:51820"]`, "addresses: 192.0.2.1:5", "x.yaml:3:12: "},
 		{"local: [192.0.2.2]", "local: [here]", `x.yaml:4:9: local[0]: "here" is no IP address`},
-<<<<<<< HEAD
-		{
-			`, "[2001:db8::1]:51820"]` + "\nlocal: [192.0.2.2]", "]\nlocal: ['2001:db8::7']",
-			"x.yaml:4:9: local[0]: the device has no",
-		},
-=======
 		{`, "[2001:db8::1]:51820"]` + "\nlocal: [192.0.2.2]", "]\nlocal: ['2001:db8::7']",
 			"x.yaml:4:9: local[0]: the device has no"},
->>>>>>> remote
 		{key1, "", "x.yaml:5:12: public-key: it is missing"},
 		{key1, key1[1:], "x.yaml:5:13: public-key: it is no key"},
 		{key1, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "x.yaml:5:13: public-key: a key of zeros"},
@@ -120,15 +113,8 @@ func TestBrokenFiles(t *testing.T) {
 		{"10.99.1.0/24", "10.99.1.0", "x.yaml:17:17: peers[1].allowed-ips[0]: "},
 		{"10.99.1.0/24", "10.99.0.2/31", "x.yaml:17:17: peers[1].allowed-ips[0]: 10.99.0.2/31 overlaps 10.99.0.2/32"},
 		{"10.99.1.0/24", "10.99.0.1/32", "x.yaml:17:17: peers[1].allowed-ips[0]: 10.99.0.1 is where the device itself"},
-<<<<<<< HEAD
-		{
-			`10.99.1.0/24, "fd99:1::/64"`, "10.99.1.0/24",
-			"x.yaml:17:16: peers[1].allowed-ips: no address of the family of fd99::1",
-		},
-=======
 		{`10.99.1.0/24, "fd99:1::/64"`, "10.99.1.0/24",
 			"x.yaml:17:16: peers[1].allowed-ips: no address of the family of fd99::1"},
->>>>>>> remote
 		{`10.99.1.0/24, "fd99:1::/64"`, "", "x.yaml:17:16: peers[1].allowed-ips: it is missing"},
 		{key1 + "\n", own + "\n", ""},
 	} {
