@@ -51,7 +51,7 @@ func TestSameVerdicts(t *testing.T) {
 				g.Values, w.Verdict, w.Reason, w.Values, len(g.Trace), len(w.Trace))
 		}
 	}
-	if unsupported > 3 { // those about outer headers
+	if unsupported > 4 { // three about outer headers, and one about the mode of a socket that is a file
 		t.Errorf("%d cases are unsupported", unsupported)
 	}
 }

@@ -93,7 +93,8 @@ class Device:
             peer.endpoint = remote; peer.due.pop("dead", None)
             self.use(peer, noise.session(True, index, m[4:8], self.now), [b""])
     def cookie(self, m, remote):
-        for peer in [p for p in self.peers.values() if p.mac1 and p.pending and p.pending[0] == m[4:8]]:
+        for peer in [p for p in self.peers.values() if p.mac1 and
+                m[4:8] in (p.pending and p.pending[0], p.unconfirmed and p.unconfirmed.local)]:
             peer.cookie = xunseal(digest(b"cookie--", peer.public), m[8:32], m[32:], peer.mac1), self.now
             peer.mac1 = None  # one reply for each
     def use(self, peer, session, otherwise):  # makes a session the current one, and sends what waits for it
