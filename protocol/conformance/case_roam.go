@@ -250,6 +250,13 @@ var roamSource = Case{
 		t.Inject(packet)
 		g := p.Expect(Data.On(s).Carrying(packet), t.Soon())
 		t.Equal("the source of data", g.Local, host)
+		// And back: a host that chooses by itself may have chosen one of the two, not both.
+		first := t.hostFor(p.Addr.Addr())
+		p.SendTo(first, p.Addr, s.Seal(nil), 0)
+		packet = p.Outbound()
+		t.Inject(packet)
+		g = p.Expect(Data.On(s).Carrying(packet), t.Soon())
+		t.Equal("the source of data after the peer has reached the first address", g.Local, first)
 	},
 }
 
