@@ -65,8 +65,8 @@ func rowCells(line string) (cells []string) {
 }
 
 func newRow(run string, cells []string) (f Finding, err error) {
-	f = Finding{Run: run, Severity: cells[0], Sort: cells[1], What: cells[2],
-		Source: strings.ReplaceAll(cells[3], "`", ""), Cases: quoted(cells[5])}
+	f = Finding{Run: run, Severity: cells[0], Sort: cells[1], What: unquoted(cells[2]),
+		Source: unquoted(cells[3]), Cases: quoted(cells[5])}
 	for _, r := range strings.Split(cells[4], ",") {
 		f.Rules = append(f.Rules, strings.TrimSpace(r))
 	}
@@ -96,6 +96,9 @@ func FindingsOf(all []Finding, run, id string) (some []Finding) {
 	}
 	return some
 }
+
+// unquoted is text without the marks of code.
+func unquoted(s string) string { return strings.ReplaceAll(s, "`", "") }
 
 // quoted lists what stands in backquotes.
 func quoted(s string) (all []string) {

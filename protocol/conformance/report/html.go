@@ -45,6 +45,7 @@ type page struct {
 	Verdicts []verdictView
 	Areas    []areaView
 	Single   bool // one run: no matrix of runs, but a column for the time it took
+	Many     bool // more runs than there is room for words
 }
 
 type verdictView struct {
@@ -124,7 +125,8 @@ var glyphs = map[string]string{"pass": "✓", "fail": "✗", "warn": "!", "flaky
 
 // WriteHTML writes the document as one page that needs nothing else: no network, no other file.
 func WriteHTML(w io.Writer, d *Document, o HTMLOptions) error {
-	p := page{Document: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS), Single: len(d.Runs) == 1}
+	p := page{Document: d, CSS: template.CSS(pageCSS), JS: template.JS(pageJS), Single: len(d.Runs) == 1,
+		Many: len(d.Runs) > 5}
 	for _, v := range Verdicts() {
 		n := 0
 		for i := range d.Runs {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,13 +122,30 @@ func guest(t *testing.T) bool {
 	if os.Getenv(envGuest) != "" {
 		return true
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said, err := inGuest(t, t.TempDir(), envGuest+"=1 "+self+" -test.v -test.count=1 -test.run '^"+t.Name()+"$'")
+	box := t.TempDir()
+	said, err := inGuest(t, box, envGuest+"=1 "+program(t, box)+" -test.v -test.count=1 -test.run '^"+t.Name()+"$'")
 	if err != nil || !strings.Contains(said, "--- PASS: "+t.Name()) {
 		t.Errorf("in the guest: %v\n%s", err, said)
 	}
 	return false
+}
+
+// program is this test's program or, since the race detector finds no room in the address space of User-Mode Linux, the
+// same without it.
+func program(t *testing.T, folder string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, ok := debug.ReadBuildInfo()
+	if !ok || !slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return self
+	}
+	guestKernel(t) // before it is built for nothing
+	plain := filepath.Join(folder, "plain.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", plain, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return plain
 }
