@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,36 +21,6 @@ import (
 
 // patience bounds everything that happens sooner or later, however loaded this computer is.
 const patience = 60 * time.Second
-
-// udpEcho is a command of the tests: it sends every datagram back that comes to one of the addresses, which may appear
-// later.
-func udpEcho() {
-	failed := make(chan error)
-	for _, a := range os.Args[1:] {
-		go func() { failed <- echoOn(a) }()
-	}
-	fmt.Fprintln(os.Stderr, "echo:", <-failed)
-	os.Exit(1)
-}
-
-func echoOn(address string) error {
-	var c net.PacketConn
-	err := errors.New("no time")
-	for end := time.Now().Add(patience); err != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		c, err = net.ListenPacket("udp", address)
-	}
-	if err != nil {
-		return err
-	}
-	b := make([]byte, 1<<16)
-	for {
-		n, from, err := c.ReadFrom(b)
-		if err != nil {
-			return err
-		}
-		_, _ = c.WriteTo(b[:n], from) // what cannot be sent is lost
-	}
-}
 
 // namespace is a network and mount namespace of its own, with its first process.
 type namespace struct {

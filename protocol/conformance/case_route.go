@@ -46,6 +46,7 @@ func routeCase(id string, rules []string, level Level, title, why string, run fu
 func toldCase(id string, rules []string, title, why string, run func(*T)) Case {
 	c := routeCase(id, rules, Should, title, why, run)
 	c.Needs |= NeedErrors
+	c.Isolation, c.Lasts = OwnInstance, 3*time.Second // errors may be limited, and what others cause counts
 	return c
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -198,13 +197,4 @@ func payload(b []byte) []byte {
 		header = int(b[0]&15) * 4
 	}
 	return b[min(header, len(b)):]
-}
-
-// inner is a peer's inner address of a family.
-func inner(o *conformance.PeerOffer, v6 bool) netip.Addr {
-	i := slices.IndexFunc(o.AllowedIPs, func(p netip.Prefix) bool { return p.Addr().Is6() == v6 })
-	if p := o.AllowedIPs[i]; !p.IsSingleIP() {
-		return p.Addr().Next()
-	}
-	return o.AllowedIPs[i].Addr()
 }
