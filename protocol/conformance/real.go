@@ -95,23 +95,23 @@ func each[E any](items []E, n int, f func(E)) {
 // onShared runs a case on the instance that all of its address family share, and on a new one if that died. The
 // families are kept apart because of implementations that mix up the addresses of one with those of the other: a bug
 // for the cases that ask about it, and not for all that happen to run beside them.
-func (r *realRunner) onShared(ctx context.Context, c Case) (Result, bool) {
+func (r *realRunner) onShared(c Case) (Result, bool) {
 	f := &r.shared[0]
 	if c.V6 && !r.caps.Single {
 		f = &r.shared[1]
 	}
-	h, err := r.sharedHub(ctx, f)
+	h, err := r.sharedHub(f)
 	if err != nil {
 		return notStarted(c, err), false
 	}
 	if h == nil {
-		return r.spared(ctx, c, 1), false // if it dies it dies of this case
+		return r.spared(c, 1), false // if it dies it dies of this case
 	}
 	return r.attempt(1, newT(c, h.setup, r.caps, 1+h.allot(1), caseSeed(r.o.Seed, c.ID)), h)
 }
 
 // sharedHub gives the instance for a family, nil if it is not to be shared any more.
-func (r *realRunner) sharedHub(ctx context.Context, f *family) (*hub, error) {
+func (r *realRunner) sharedHub(f *family) (*hub, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f.hub != nil && f.hub.dead() {
@@ -125,7 +125,7 @@ func (r *realRunner) sharedHub(ctx context.Context, f *family) (*hub, error) {
 		}
 	}
 	if f.hub == nil && f.deaths < mostDeaths {
-		started, _, err := r.start(ctx, Case{ID: f.name, Isolation: Shared})
+		started, _, err := r.start(Case{ID: f.name, Isolation: Shared})
 		if err != nil {
 			return nil, err
 		}
@@ -143,19 +143,19 @@ func (r *realRunner) closeShared() {
 }
 
 // spared runs a case that could share an instance on one of its own, when there may be one more.
-func (r *realRunner) spared(ctx context.Context, c Case, try int) Result {
+func (r *realRunner) spared(c Case, try int) Result {
 	r.spare <- struct{}{}
 	defer func() { <-r.spare }()
-	res, _ := r.alone(ctx, c, try)
+	res, _ := r.alone(c, try)
 	return res
 }
 
 // alone runs a case on an instance of its own.
-func (r *realRunner) alone(ctx context.Context, c Case, try int) (Result, bool) {
-	if ctx.Err() != nil {
+func (r *realRunner) alone(c Case, try int) (Result, bool) {
+	if r.ctx.Err() != nil {
 		return notBegun(c), false
 	}
-	h, setup, err := r.start(ctx, c)
+	h, setup, err := r.start(c)
 	if err != nil {
 		return notStarted(c, err), false
 	}
@@ -167,7 +167,7 @@ func (r *realRunner) alone(ctx context.Context, c Case, try int) (Result, bool) 
 }
 
 // start starts an instance; the case says how it wants it.
-func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
+func (r *realRunner) start(c Case) (*hub, Setup, error) {
 	setup := newSetup(c.ID, caseSeed(r.o.Seed, c.ID), time.Now())
 	if c.Setup != nil {
 		c.Setup(&setup)
@@ -181,7 +181,7 @@ func (r *realRunner) start(ctx context.Context, c Case) (*hub, Setup, error) {
 		return nil, setup, err
 	}
 	r.failed.Store(0)
-	h := newHub(ctx, s, c.Isolation != Shared || c.Run != nil)
+	h := newHub(r.ctx, s, c.Isolation != Shared || c.Run != nil)
 	h.setup = setup
 	if r.caps.Pace > 0 {
 		h.pacing = r.caps.Pace
@@ -193,7 +193,7 @@ func (r *realRunner) attempt(try int, t *T, h *hub) (Result, bool) {
 	r.o.begins(t.Case, try)
 	if t.keys = r.keys; t.keys != nil {
 		if t.leased = t.keys.lease(r.ctx); t.leased == nil {
-			return unsupported(t.Case, "the run was ended"), false
+			return notBegun(t.Case), false
 		}
 		t.Cleanup(t.returnPeers)
 	}

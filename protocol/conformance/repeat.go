@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -16,20 +15,20 @@ type pending struct {
 }
 
 // first runs a case for the first time and keeps it for later if that does not decide.
-func (r *realRunner) first(c Case, how func(context.Context, Case) (Result, bool)) {
+func (r *realRunner) first(c Case, how func(Case) (Result, bool)) {
 	if r.ctx.Err() != nil {
 		r.out <- notBegun(c)
 		return
 	}
 	p := &pending{c: c}
-	res, died := how(r.ctx, c)
+	res, died := how(c)
 	// A shared subject died of it or of one that ran beside it: it is none of its tries.
 	blameless := died && c.Isolation == Shared
 	if !r.judge(p, res, blameless) {
 		return
 	}
 	if blameless && !r.caps.Single { // now, since these may be many, and long: the plan has room for them
-		if !r.judge(p, r.spared(r.ctx, c, 2), false) {
+		if !r.judge(p, r.spared(c, 2), false) {
 			return
 		}
 	}
@@ -39,7 +38,7 @@ func (r *realRunner) first(c Case, how func(context.Context, Case) (Result, bool
 }
 
 // own is alone for the first try of a case that has an instance of its own anyway.
-func (r *realRunner) own(ctx context.Context, c Case) (Result, bool) { return r.alone(ctx, c, 1) }
+func (r *realRunner) own(c Case) (Result, bool) { return r.alone(c, 1) }
 
 // judge takes in how a try ended, gives the result if it decides, and reports whether the case is to be run again. A
 // failure is repeated once, what cannot be judged twice; a case that failed and then passed is flaky.
@@ -155,7 +154,7 @@ func (r *realRunner) retry(some []*pending, n int) {
 			r.out <- notRepeated(p.c, p.earlier)
 			return
 		}
-		res, _ := r.alone(r.ctx, p.c, len(p.earlier)+1) // if it dies now it dies of this case
+		res, _ := r.alone(p.c, len(p.earlier)+1) // if it dies now it dies of this case
 		if r.judge(p, res, false) {
 			r.mu.Lock()
 			r.again = append(r.again, p)
