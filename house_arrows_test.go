@@ -116,6 +116,8 @@ var arrows = []arrow{
 	// tests alone, and has a row so that it is linked into no program.
 	{"cmd/internal/shell", list(std, "github.com/spf13/cobra"), nil},
 	{"cmd/internal/shell/shelltest", list(std, "github.com/rogpeppe/go-internal/testscript"), nil},
+	// Machines for the tests of programs: for tests alone.
+	{"cmd/internal/testhost", list(std), nil},
 	// The shim protocol knows the suite's contract only: implementations in Go that are not ours are served by it.
 	// This JSON says which field of a message is wrong, and takes no name for another in another case.
 	{
@@ -156,7 +158,7 @@ var arrows = []arrow{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml/...",
 			"github.com/gopacket/gopacket/...", "github.com/vbauerster/mpb/...",
 			"github.com/prometheus/client_golang/...", "github.com/vishvananda/netlink", "golang.org/x/sys/..."),
-		list("cmd/internal/shell/shelltest"),
+		list("cmd/internal/shell/shelltest", "cmd/internal/testhost"),
 	},
 	// The module root holds tests and examples only.
 	{".", list(std), list("timers", "routing", "protocol", "transports/...")},

@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/purewire/purewire/cmd/internal/shell"
+	"github.com/purewire/purewire/cmd/internal/testhost"
 	"github.com/purewire/purewire/protocol/conformance"
 	"github.com/purewire/purewire/protocol/conformance/report"
 )
@@ -38,36 +38,11 @@ func newNamespace(t *testing.T) *namespace {
 			t.Fatalf("this test needs %s (Debian packages iproute2, util-linux, mount)", tool)
 		}
 	}
-	c := exec.Command("sh", "-ec", "mount --make-rprivate /; mount -t proc proc /proc; mount -t tmpfs tmpfs /run; "+
-		"mkdir -p /var/run/wireguard; mount -t tmpfs tmpfs /var/run/wireguard; ip link set lo up; echo up; exec cat")
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatalf("namespaces: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // its first process ends, and with it all that runs there
-		_ = c.Wait()
-	})
-	var said [8]byte
-	if n, err := out.Read(said[:]); err != nil || !strings.HasPrefix(string(said[:n]), "up") {
-		t.Fatalf("namespaces: %v %s", err, stderr.String())
-	}
-	return &namespace{t, c.Process.Pid}
+	return &namespace{t, testhost.Boot(t)}
 }
 
 func (n *namespace) command(args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"-t", strconv.Itoa(n.pid), "-n", "-m", "-p", "--"}, args...)...)
+	return testhost.Command(n.pid, args...)
 }
 
 func (n *namespace) run(args ...string) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/purewire/purewire/cmd/internal/testhost"
 )
 
 // patience is for everything that must happen sooner or later on a slow machine. It is more than the 15 s after which
@@ -81,41 +81,12 @@ func need(t *testing.T) {
 func newHost(t *testing.T, name string) *host {
 	t.Helper()
 	need(t)
-	cmd := exec.Command("sh", "-ec", "mount --make-rprivate /; mount -t proc proc /proc; mount -t tmpfs tmpfs /run; "+
-		"[ /var/run -ef /run ] || mount -t tmpfs tmpfs /var/run; mkdir -p /var/run/wireguard; "+
-		"ip link set lo up; echo booted; exec cat")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
-	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("cannot make namespaces: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close() // its first process ends, and with it all others
-		_ = cmd.Wait()
-	})
-	var said [16]byte
-	if n, err := stdout.Read(said[:]); err != nil || !strings.HasPrefix(string(said[:n]), "booted") {
-		_ = stdin.Close()
-		_ = cmd.Wait()
-		t.Fatalf("host %s does not boot: %v %s", name, err, stderr.String())
-	}
-	return &host{t, name, cmd.Process.Pid, t.TempDir()}
+	return &host{t, name, testhost.Boot(t), t.TempDir()}
 }
 
 // command makes a command that runs on the host.
 func (h *host) command(args ...string) *exec.Cmd {
-	c := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(h.pid), "-n", "-m", "-p", "--"}, args...)...)
+	c := testhost.Command(h.pid, args...)
 	c.Env = append(os.Environ(), "PATH="+binaries(h.t)+":"+boringtun.dir+":"+os.Getenv("PATH"))
 	return c
 }
